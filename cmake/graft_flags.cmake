@@ -1,0 +1,17 @@
+# One INTERFACE target carries every compile flag; nothing is set globally.
+# Consumers of the installed package never see it (BUILD_INTERFACE in graft_targets.cmake).
+add_library(graft_flags INTERFACE)
+target_compile_features(graft_flags INTERFACE cxx_std_20)
+target_compile_options(graft_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor;-Woverloaded-virtual>)
+if(GRAFT_WERROR)
+  target_compile_options(graft_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(GRAFT_SANITIZE)
+  target_compile_options(graft_flags INTERFACE
+    -fsanitize=${GRAFT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(graft_flags INTERFACE -fsanitize=${GRAFT_SANITIZE})
+endif()
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
