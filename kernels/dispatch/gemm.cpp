@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/api/gemm.h"
+
+#include "kernels/dispatch/dispatch.h"
+#include "kernels/dispatch/door.h"
+#include "kernels/ref/gemm.h"
+
+namespace graft::kernels {
+namespace {
+
+constexpr Impl<decltype(linear_fwd)> kLinearFwd[] = {
+    {"ref", Backend::kRef, never, ref::linear_fwd},
+};
+constexpr Impl<decltype(linear_bwd_data)> kLinearBwdData[] = {
+    {"ref", Backend::kRef, never, ref::linear_bwd_data},
+};
+constexpr Impl<decltype(linear_bwd_weight)> kLinearBwdWeight[] = {
+    {"ref", Backend::kRef, never, ref::linear_bwd_weight},
+};
+
+/// Checks x (N,C), w (K,C) and y (N,K), which stand for the gradients in the backward operators.
+void check_linear(const Door& door, const char* x_name, const Tensor& x, const char* w_name,
+                  const Tensor& w, const char* y_name, const Tensor& y) {
+  const DType dtype = door.floating(x_name, x);
+  door.require(x.shape().rank() == 2, x_name, " expects (N,C), got ", x.shape(),
+               x.shape().rank() > 2 ? "; flatten or pool it first" : "");
+  door.require(w.shape().rank() == 2, w_name, " expects (K,C), got ", w.shape());
+  door.expect(w_name, w, {w.shape()[0], x.shape()[1]}, dtype);
+  door.expect(y_name, y, {x.shape()[0], w.shape()[0]}, dtype);
+}
+
+}  // namespace
+
+void linear_fwd(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& bias,
+                std::uint64_t w_version, Tensor& y) {
+  const Door door("linear_fwd");
+  check_linear(door, "x", x, "weight", w, "y", y);
+  door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
+  if (y.numel() == 0) return;
+  dispatch("linear_fwd", kLinearFwd, ctx, x, w, bias, w_version, y);
+}
+
+void linear_bwd_data(Context& ctx, const Tensor& dy, const Tensor& w, std::uint64_t w_version,
+                     GradMode mode, Tensor& dx) {
+  if (mode == GradMode::kSkip) return;
+  check_linear(Door("linear_bwd_data"), "dx", dx, "weight", w, "dy", dy);
+  if (dx.numel() == 0) return;
+  dispatch("linear_bwd_data", kLinearBwdData, ctx, dy, w, w_version, mode, dx);
+}
+
+void linear_bwd_weight(Context& ctx, const Tensor& x, const Tensor& dy, GradMode mode, Tensor& dw,
+                       Tensor& dbias) {
+  if (mode == GradMode::kSkip) return;
+  const Door door("linear_bwd_weight");
+  check_linear(door, "x", x, "dw", dw, "dy", dy);
+  door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, x.dtype());
+  if (dy.numel() == 0) {
+    zero_if_overwrite(ctx, mode, dw);
+    zero_if_overwrite(ctx, mode, dbias);
+    return;
+  }
+  dispatch("linear_bwd_weight", kLinearBwdWeight, ctx, x, dy, mode, dw, dbias);
+}
+
+}  // namespace graft::kernels

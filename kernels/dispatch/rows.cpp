@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/api/rows.h"
+
+#include "kernels/dispatch/dispatch.h"
+#include "kernels/dispatch/door.h"
+#include "kernels/ref/rows.h"
+
+namespace graft::kernels {
+namespace {
+
+constexpr Impl<decltype(gather_rows)> kGatherRows[] = {
+    {"ref", Backend::kRef, never, ref::gather_rows},
+};
+constexpr Impl<decltype(scatter_add_rows)> kScatterAddRows[] = {
+    {"ref", Backend::kRef, never, ref::scatter_add_rows},
+};
+
+/// `many` is the side that `row` points into, `few` the side that has one row per entry.
+void check_rows(const Door& door, const char* many_name, const Tensor& many,
+                std::span<const std::int32_t> row, const char* few_name, const Tensor& few) {
+  door.require(!many.empty() && !few.empty(), many.empty() ? many_name : few_name, " is not given");
+  door.require(many.shape().rank() >= 1 && few.shape().rank() >= 1, "expects tensors with rows");
+  const auto count = static_cast<std::int64_t>(row.size());
+  door.require(few.shape()[0] >= count, few_name, " expects at least ", count, " rows, got ",
+               few.shape()[0]);
+  door.expect(few_name, few, many.shape().with_batch(few.shape()[0]), many.dtype());
+  for (std::int64_t i = 0; i < count; ++i) {
+    door.require(row[i] >= 0 && row[i] < many.shape()[0], "row[", i, "]=", row[i],
+                 " is not in [0, ", many.shape()[0], ") of ", many_name);
+  }
+}
+
+}  // namespace
+
+void gather_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> row, Tensor& out) {
+  check_rows(Door("gather_rows"), "x", x, row, "out", out);
+  if (row.empty() || x.shape().row_numel() == 0) return;
+  dispatch("gather_rows", kGatherRows, ctx, x, row, out);
+}
+
+void scatter_add_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> row,
+                      Tensor& out) {
+  const Door door("scatter_add_rows");
+  door.floating("out", out);
+  check_rows(door, "out", out, row, "x", x);
+  if (row.empty() || x.shape().row_numel() == 0) return;
+  dispatch("scatter_add_rows", kScatterAddRows, ctx, x, row, out);
+}
+
+}  // namespace graft::kernels

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/api/norm.h"
+#include "layers/core/layer.h"
+
+namespace graft {
+
+/// Batch normalisation over (N,H,W) per channel: y = act(gamma * xhat + beta [+ residual]).
+/// Inputs: x (N,H,W,C) [, residual of the same shape]. Parameters: weight = gamma, bias = beta; buffers
+/// running_mean, running_var. Not row separable in training: batch statistics couple the rows.
+class BatchNorm2d final : public Layer {
+ public:
+  explicit BatchNorm2d(std::int64_t channels, kernels::BatchNormOptions options = {},
+                       bool has_residual = false);
+  [[nodiscard]] std::string_view kind() const override { return "BatchNorm2d"; }
+  [[nodiscard]] std::string attributes() const override;
+  [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
+  [[nodiscard]] std::vector<ParamSpec> params() const override;
+  [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
+  void forward(const ForwardArgs& args) const override;
+  void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] LayerPtr with_activation(Activation act) const override;
+  [[nodiscard]] LayerPtr with_residual() const override;
+
+ private:
+  std::int64_t channels_;
+  kernels::BatchNormOptions o_;
+  bool has_residual_;
+};
+
+/// Group normalisation (Wu & He 2018), fused in the same way. Row separable.
+class GroupNorm final : public Layer {
+ public:
+  explicit GroupNorm(std::int64_t channels, kernels::GroupNormOptions options,
+                     bool has_residual = false);
+  [[nodiscard]] std::string_view kind() const override { return "GroupNorm"; }
+  [[nodiscard]] std::string attributes() const override;
+  [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
+  [[nodiscard]] std::vector<ParamSpec> params() const override;
+  [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
+  void forward(const ForwardArgs& args) const override;
+  void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] LayerPtr with_activation(Activation act) const override;
+  [[nodiscard]] LayerPtr with_residual() const override;
+
+ private:
+  std::int64_t channels_;
+  kernels::GroupNormOptions o_;
+  bool has_residual_;
+};
+
+}  // namespace graft

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layers/nn/pool.h"
+
+#include <fmt/format.h>
+
+namespace graft {
+namespace {
+
+std::string describe(const kernels::PoolOptions& o) {
+  return fmt::format("{}x{} stride {} pad {}{}{}", o.window, o.window, o.stride, o.pad,
+                     o.ceil_mode ? " ceil" : "", o.count_include_pad ? "" : " exclude pad");
+}
+
+std::int64_t pool_flops(const kernels::PoolOptions& o, std::span<const Shape> x) {
+  return kernels::pool_output_shape(o, x[0]).numel() * o.window * o.window;
+}
+
+}  // namespace
+
+std::string MaxPool2d::attributes() const { return describe(o_); }
+
+LayerPlan MaxPool2d::plan(std::span<const Shape> x) const {
+  GRAFT_CHECK_EQ(x.size(), 1u, "MaxPool2d inputs");
+  const Shape y = kernels::pool_output_shape(o_, x[0]);
+  return {.y = y, .saved = {{"index", y, DType::kU8, 0}}};
+}
+
+std::int64_t MaxPool2d::flops(std::span<const Shape> x) const { return pool_flops(o_, x); }
+
+void MaxPool2d::forward(const ForwardArgs& a) const {
+  kernels::max_pool_fwd(a.ctx, o_, a.x[0], a.y, a.saved[0]);
+}
+
+void MaxPool2d::backward(const BackwardArgs& a) const {
+  if (a.dx_mode[0] == GradMode::kSkip) return;
+  kernels::max_pool_bwd(a.ctx, o_, a.dy, a.saved[0], a.dx_mode[0], a.dx[0]);
+}
+
+std::string AvgPool2d::attributes() const { return describe(o_); }
+
+LayerPlan AvgPool2d::plan(std::span<const Shape> x) const {
+  GRAFT_CHECK_EQ(x.size(), 1u, "AvgPool2d inputs");
+  return {.y = kernels::pool_output_shape(o_, x[0])};
+}
+
+std::int64_t AvgPool2d::flops(std::span<const Shape> x) const { return pool_flops(o_, x); }
+
+void AvgPool2d::forward(const ForwardArgs& a) const {
+  kernels::avg_pool_fwd(a.ctx, o_, a.x[0], a.y);
+}
+
+void AvgPool2d::backward(const BackwardArgs& a) const {
+  if (a.dx_mode[0] == GradMode::kSkip) return;
+  kernels::avg_pool_bwd(a.ctx, o_, a.dy, a.dx_mode[0], a.dx[0]);
+}
+
+std::string GlobalAvgPool::attributes() const { return ""; }
+
+LayerPlan GlobalAvgPool::plan(std::span<const Shape> x) const {
+  GRAFT_CHECK_EQ(x.size(), 1u, "GlobalAvgPool inputs");
+  GRAFT_CHECK_EQ(x[0].rank(), 4, "GlobalAvgPool: ", x[0]);
+  return {.y = {x[0][0], x[0][3]}};
+}
+
+std::int64_t GlobalAvgPool::flops(std::span<const Shape> x) const { return x[0].numel(); }
+
+void GlobalAvgPool::forward(const ForwardArgs& a) const {
+  kernels::global_avg_pool_fwd(a.ctx, a.x[0], a.y);
+}
+
+void GlobalAvgPool::backward(const BackwardArgs& a) const {
+  if (a.dx_mode[0] == GradMode::kSkip) return;
+  kernels::global_avg_pool_bwd(a.ctx, a.dy, a.dx_mode[0], a.dx[0]);
+}
+
+}  // namespace graft
