@@ -46,7 +46,7 @@ namespace detail {
 template <class... Ts>
 std::string cat(const Ts&... parts) {
   std::ostringstream out;
-  (out << ... << parts);
+  (static_cast<void>(out << parts), ...);
   return out.str();
 }
 

@@ -51,14 +51,19 @@ GRAFT_HD inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t
   return counter;
 }
 
+/// Where block `index` of the stream at `k` is: what philox4x32 takes. Counter word 0 is the index.
+GRAFT_HD inline std::array<std::uint32_t, 4> philox_counter(const RngKey& k, std::uint32_t index) {
+  return {index, static_cast<std::uint32_t>(k.id), k.epoch,
+          (static_cast<std::uint32_t>(k.purpose) << 24) |
+              (static_cast<std::uint32_t>(k.id >> 32) & 0xFFFFFFu)};
+}
+GRAFT_HD inline std::array<std::uint32_t, 2> philox_key(const RngKey& k) {
+  return {static_cast<std::uint32_t>(k.seed), static_cast<std::uint32_t>(k.seed >> 32)};
+}
+
 /// Block `index` (four 32-bit words) of the stream at `k`.
 GRAFT_HD inline std::array<std::uint32_t, 4> philox_block(const RngKey& k, std::uint32_t index) {
-  const std::array<std::uint32_t, 4> counter = {
-      index, static_cast<std::uint32_t>(k.id), k.epoch,
-      (static_cast<std::uint32_t>(k.purpose) << 24) |
-          (static_cast<std::uint32_t>(k.id >> 32) & 0xFFFFFFu)};
-  return philox4x32(counter, {static_cast<std::uint32_t>(k.seed),
-                              static_cast<std::uint32_t>(k.seed >> 32)});
+  return philox4x32(philox_counter(k, index), philox_key(k));
 }
 
 /// 24 random bits to [0, 1): exactly representable in f32.

@@ -147,7 +147,7 @@ void Executor::forward_layer(PhaseState& state, ValueId id, Phase phase, const R
                     .param_version = params_.version(),
                     .saved = saved_,
                     .rows = rows,
-                    .ordinal = static_cast<std::uint32_t>(id),
+                    .ordinal = n.ordinal,
                     .y = state.tensors[at(state.plan.nodes[at(id)].y)]});
   timer.stop();
 }
@@ -160,8 +160,16 @@ void Executor::run_select(ValueId id) {
     return;
   }
   const Tensor losses = slot_value(*last_, id);
-  host_losses_.resize(static_cast<std::size_t>(losses.numel()));
-  copy_to_host(ctx_, losses, host_losses_.data());
+  const auto n = static_cast<std::size_t>(losses.numel());
+  host_losses_.resize(n);
+  if (losses.dtype() == DType::kF32) {
+    copy_to_host(ctx_, losses, host_losses_.data());
+  } else {
+    std::vector<double> wide(n);
+    copy_to_host(ctx_, losses, wide.data());
+    std::transform(wide.begin(), wide.end(), host_losses_.begin(),
+                   [](double v) { return static_cast<float>(v); });
+  }
   chosen = policy->second(host_losses_);
 }
 
@@ -194,7 +202,7 @@ void Executor::backward_layer(PhaseState& state, ValueId id, const Tensor& weigh
                      .param_version = params_.version(),
                      .saved = saved_,
                      .rows = rows,
-                     .ordinal = static_cast<std::uint32_t>(id),
+                     .ordinal = n.ordinal,
                      .dy = plan.dy == kNoSlot ? weight : state.tensors[at(plan.dy)],
                      .dy2 = plan.dy2 == kNoSlot ? none : state.tensors[at(plan.dy2)],
                      .dx_mode = plan.dx_mode,

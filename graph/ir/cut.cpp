@@ -113,6 +113,7 @@ class Merger {
 
   Graph run() {
     for (std::size_t g = 0; g < graphs_.size(); ++g) hash_nodes(g);
+    for (std::size_t g = 0; g < graphs_.size(); ++g) find_ends(g);
     for (std::size_t g = 0; g < graphs_.size(); ++g) append_graph(g);
     return std::move(merged_);
   }
@@ -123,6 +124,7 @@ class Merger {
     for (const Node& n : graphs_[g].nodes()) {
       std::uint64_t h = mix(static_cast<std::uint64_t>(n.kind) + 1, n.layer ? n.layer->kind() : n.name);
       if (n.layer) h = mix(mix(h, n.layer->attributes()), weight_hash_(g, n));
+      if (n.kind == NodeKind::kSelect) h = mix(h, n.label);
       for (int i = 0; i < n.shape.rank(); ++i) h = mix(h, static_cast<std::uint64_t>(n.shape[i]));
       for (const ValueId v : n.inputs) h = mix(h, hashes[at(v)]);
       hashes.push_back(h);
@@ -130,11 +132,21 @@ class Merger {
     }
   }
 
+  /// Values with a reader that serves fewer of the graphs.
+  void find_ends(std::size_t g) {
+    const auto readers = graphs_[g].consumers();
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+      const std::uint64_t h = hash_[g][i];
+      for (const ValueId r : readers[i]) {
+        if (users_.at(hash_[g][at(r)]) != users_.at(h)) ends_.insert(h);
+      }
+    }
+  }
+
   [[nodiscard]] bool shared(std::uint64_t h) const { return users_.at(h).size() > 1; }
 
   void append_graph(std::size_t g) {
     const Graph& graph = graphs_[g];
-    const auto readers = graph.consumers();
     ValueMap map(graph.nodes().size(), kNoValue);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
       const std::uint64_t h = hash_[g][i];
@@ -145,9 +157,7 @@ class Merger {
       Node node = graph.nodes()[i];
       if (!shared(h) || merged_.find(node.name) != kNoValue) node.name = names_[g] + "/" + node.name;
       map[i] = merged_.append(node, mapped(node.inputs, map));
-      const bool ends = std::any_of(readers[i].begin(), readers[i].end(),
-                                    [&](ValueId r) { return users_.at(hash_[g][at(r)]) != users_.at(h); });
-      if (shared(h) && ends && node.kind != NodeKind::kInput) {
+      if (shared(h) && ends_.contains(h) && node.kind != NodeKind::kInput) {
         map[i] = merged_.share(node.name + ".share", map[i], users(h));
       }
       made_[h] = map[i];
@@ -168,6 +178,7 @@ class Merger {
   const WeightHash& weight_hash_;
   std::vector<std::vector<std::uint64_t>> hash_;
   std::map<std::uint64_t, std::set<std::size_t>> users_;
+  std::set<std::uint64_t> ends_;
   std::map<std::uint64_t, ValueId> made_;
   Graph merged_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/ir/graph.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace graft {
@@ -21,6 +22,7 @@ ValueId Graph::push(Node node) {
   const auto id = static_cast<ValueId>(nodes_.size());
   const bool fresh = index_.emplace(node.name, id).second;
   GRAFT_CHECK(fresh, "graph: two nodes are called ", node.name);
+  next_ordinal_ = std::max(next_ordinal_, node.ordinal + 1);
   nodes_.push_back(std::move(node));
   return id;
 }
@@ -29,7 +31,8 @@ ValueId Graph::input(const std::string& name, const Shape& shape, DType dtype) {
   GRAFT_CHECK(shape.rank() >= 1 && shape[0] == 1, "graph: input ", name,
               " needs the shape of one example, got ", shape);
   return push({.kind = NodeKind::kInput, .name = name, .layer = nullptr, .inputs = {},
-               .shape = shape, .dtype = dtype, .frozen = false, .label = ""});
+               .shape = shape, .dtype = dtype, .frozen = false, .label = "",
+               .ordinal = next_ordinal_});
 }
 
 ValueId Graph::add(const std::string& name, LayerPtr layer, std::vector<ValueId> inputs) {
@@ -43,14 +46,14 @@ ValueId Graph::add(const std::string& name, LayerPtr layer, std::vector<ValueId>
   }
   return push({.kind = NodeKind::kLayer, .name = name, .layer = std::move(layer),
                .inputs = std::move(inputs), .shape = y, .dtype = DType::kF32, .frozen = false,
-               .label = ""});
+               .label = "", .ordinal = next_ordinal_});
 }
 
 ValueId Graph::identity(NodeKind kind, const std::string& name, ValueId value,
                         const std::string& label) {
   return push({.kind = kind, .name = name, .layer = nullptr, .inputs = {value},
                .shape = node(value).shape, .dtype = node(value).dtype, .frozen = false,
-               .label = label});
+               .label = label, .ordinal = next_ordinal_});
 }
 
 ValueId Graph::select(const std::string& name, ValueId losses, const std::string& policy_slot) {
@@ -71,6 +74,8 @@ ValueId Graph::append(const Node& from, std::vector<ValueId> inputs) {
   if (from.kind == NodeKind::kLayer) {
     const ValueId id = add(from.name, from.layer, std::move(inputs));
     nodes_.back().frozen = from.frozen;
+    nodes_.back().ordinal = from.ordinal;
+    next_ordinal_ = std::max(next_ordinal_, from.ordinal + 1);
     return id;
   }
   Node copy = from;

@@ -37,6 +37,7 @@ struct Node {
   DType dtype = DType::kF32;
   bool frozen = false;  ///< parameters and statistics stand still, no gradient passes
   std::string label;    ///< kSelect: name of the policy slot; kShare: the suffixes, for people
+  std::uint32_t ordinal = 0;  ///< place in the graph it was first added to: dropout's key, the same fused or split
 };
 
 /// A static graph. Built once by appending nodes whose inputs exist already, so the order of nodes is
@@ -50,7 +51,7 @@ class Graph {
   ValueId select(const std::string& name, ValueId losses, const std::string& policy_slot);
   ValueId keep(const std::string& name, ValueId value);
   ValueId share(const std::string& name, ValueId value, const std::string& label = "");
-  /// Appends a copy of `node` whose inputs are `inputs`; attributes, frozen and labels are kept.
+  /// Appends a copy of `node` whose inputs are `inputs`; attributes, frozen, label and ordinal are kept.
   ValueId append(const Node& node, std::vector<ValueId> inputs);
 
   /// Names a value that callers read after a run; it lives to the end of the step.
@@ -94,6 +95,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::unordered_map<std::string, ValueId> index_;  // node name -> value
   std::vector<Output> outputs_;
+  std::uint32_t next_ordinal_ = 0;
 };
 
 }  // namespace graft

@@ -100,7 +100,7 @@ class Planner {
                 " is frozen; there is nothing to train");
     reaches[at(loss)] = true;
     for (ValueId i = loss; i >= 0; --i) {
-      if (!reaches[at(i)]) continue;
+      if (!reaches[at(i)] || graph_.node(i).frozen) continue;
       for (const ValueId v : graph_.node(i).inputs) reaches[at(v)] = true;
     }
     for (std::size_t i = 0; i < wants.size(); ++i) wants[i] = wants[i] && reaches[i];

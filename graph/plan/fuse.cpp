@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace graft {
 namespace {
@@ -32,15 +33,19 @@ bool only_reader(const Graph& graph, const std::vector<std::vector<ValueId>>& re
 std::optional<Rewrite> absorb_sum(const Graph& graph,
                                   const std::vector<std::vector<ValueId>>& readers, ValueId sum) {
   const Node& n = graph.node(sum);
-  // The operand that is made last absorbs the sum: the other one exists by then.
-  const ValueId into = std::max(n.inputs[0], n.inputs[1]);
-  const ValueId other = std::min(n.inputs[0], n.inputs[1]);
-  if (into == other || !only_reader(graph, readers, into, sum)) return std::nullopt;
-  LayerPtr layer = graph.node(into).layer->with_residual();
-  if (!layer) return std::nullopt;
-  auto inputs = graph.node(into).inputs;
-  inputs.push_back(other);
-  return Rewrite{into, sum, layer, inputs};
+  if (n.inputs[0] == n.inputs[1]) return std::nullopt;
+  // Either operand may absorb the sum, since it moves to the sum's place. The one made last is asked
+  // first: its own input then lives no longer than before.
+  const auto [first, last] = std::minmax(n.inputs[0], n.inputs[1]);
+  for (const auto& [into, other] : {std::pair(last, first), std::pair(first, last)}) {
+    if (!only_reader(graph, readers, into, sum)) continue;
+    LayerPtr layer = graph.node(into).layer->with_residual();
+    if (!layer) continue;
+    auto inputs = graph.node(into).inputs;
+    inputs.push_back(other);
+    return Rewrite{into, sum, layer, inputs};
+  }
+  return std::nullopt;
 }
 
 std::optional<Rewrite> absorb_activation(const Graph& graph,

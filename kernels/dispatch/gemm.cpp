@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/gemm.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/gemm.h"
@@ -9,12 +10,15 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(linear_fwd)> kLinearFwd[] = {
+    {"onednn", Backend::kCpu, unless_f32, cpu::linear_fwd},
     {"ref", Backend::kRef, never, ref::linear_fwd},
 };
 constexpr Impl<decltype(linear_bwd_data)> kLinearBwdData[] = {
+    {"onednn", Backend::kCpu, unless_f32, cpu::linear_bwd_data},
     {"ref", Backend::kRef, never, ref::linear_bwd_data},
 };
 constexpr Impl<decltype(linear_bwd_weight)> kLinearBwdWeight[] = {
+    {"onednn", Backend::kCpu, unless_f32, cpu::linear_bwd_weight},
     {"ref", Backend::kRef, never, ref::linear_bwd_weight},
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/image_ops.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/image_ops.h"
@@ -12,6 +13,7 @@ constexpr int kChannels = 3;
 constexpr int kLevels = 256;
 
 constexpr Impl<decltype(u8_to_float)> kU8ToFloat[] = {
+    {"simd", Backend::kCpu, never, cpu::u8_to_float},
     {"ref", Backend::kRef, never, ref::u8_to_float},
 };
 

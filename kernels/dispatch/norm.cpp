@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/norm.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/norm.h"
@@ -9,18 +10,23 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(batch_norm_fwd_train)> kBatchNormFwdTrain[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_fwd_train},
     {"ref", Backend::kRef, never, ref::batch_norm_fwd_train},
 };
 constexpr Impl<decltype(batch_norm_fwd_eval)> kBatchNormFwdEval[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_fwd_eval},
     {"ref", Backend::kRef, never, ref::batch_norm_fwd_eval},
 };
 constexpr Impl<decltype(batch_norm_bwd)> kBatchNormBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_bwd},
     {"ref", Backend::kRef, never, ref::batch_norm_bwd},
 };
 constexpr Impl<decltype(group_norm_fwd)> kGroupNormFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::group_norm_fwd},
     {"ref", Backend::kRef, never, ref::group_norm_fwd},
 };
 constexpr Impl<decltype(group_norm_bwd)> kGroupNormBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::group_norm_bwd},
     {"ref", Backend::kRef, never, ref::group_norm_bwd},
 };
 

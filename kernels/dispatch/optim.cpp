@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/optim.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/optim.h"
@@ -9,9 +10,11 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(sgd_step)> kSgdStep[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::sgd_step},
     {"ref", Backend::kRef, never, ref::sgd_step},
 };
 constexpr Impl<decltype(adam_step)> kAdamStep[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::adam_step},
     {"ref", Backend::kRef, never, ref::adam_step},
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/pointwise.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/pointwise.h"
@@ -12,33 +13,43 @@ constexpr std::int64_t kMaxDropoutRow = std::int64_t{1} << 22;
 constexpr std::uint32_t kMaxDropoutLayer = 4096;
 
 constexpr Impl<decltype(activation_fwd)> kActivationFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::activation_fwd},
     {"ref", Backend::kRef, never, ref::activation_fwd},
 };
 constexpr Impl<decltype(activation_bwd)> kActivationBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::activation_bwd},
     {"ref", Backend::kRef, never, ref::activation_bwd},
 };
 constexpr Impl<decltype(add_fwd)> kAddFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::add_fwd},
     {"ref", Backend::kRef, never, ref::add_fwd},
 };
 constexpr Impl<decltype(accumulate)> kAccumulate[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::accumulate},
     {"ref", Backend::kRef, never, ref::accumulate},
 };
 constexpr Impl<decltype(copy)> kCopy[] = {
+    {"simd", Backend::kCpu, never, cpu::copy},
     {"ref", Backend::kRef, never, ref::copy},
 };
 constexpr Impl<decltype(concat_fwd)> kConcatFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::concat_fwd},
     {"ref", Backend::kRef, never, ref::concat_fwd},
 };
 constexpr Impl<decltype(concat_bwd)> kConcatBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::concat_bwd},
     {"ref", Backend::kRef, never, ref::concat_bwd},
 };
 constexpr Impl<decltype(dropout)> kDropout[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::dropout},
     {"ref", Backend::kRef, never, ref::dropout},
 };
 constexpr Impl<decltype(subsample_pad_fwd)> kSubsamplePadFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::subsample_pad_fwd},
     {"ref", Backend::kRef, never, ref::subsample_pad_fwd},
 };
 constexpr Impl<decltype(subsample_pad_bwd)> kSubsamplePadBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::subsample_pad_bwd},
     {"ref", Backend::kRef, never, ref::subsample_pad_bwd},
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/pool.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/pool.h"
@@ -11,21 +12,27 @@ namespace {
 constexpr int kMaxWindow = 15;  // a place in the window is one byte
 
 constexpr Impl<decltype(max_pool_fwd)> kMaxPoolFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::max_pool_fwd},
     {"ref", Backend::kRef, never, ref::max_pool_fwd},
 };
 constexpr Impl<decltype(max_pool_bwd)> kMaxPoolBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::max_pool_bwd},
     {"ref", Backend::kRef, never, ref::max_pool_bwd},
 };
 constexpr Impl<decltype(avg_pool_fwd)> kAvgPoolFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::avg_pool_fwd},
     {"ref", Backend::kRef, never, ref::avg_pool_fwd},
 };
 constexpr Impl<decltype(avg_pool_bwd)> kAvgPoolBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::avg_pool_bwd},
     {"ref", Backend::kRef, never, ref::avg_pool_bwd},
 };
 constexpr Impl<decltype(global_avg_pool_fwd)> kGlobalAvgPoolFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::global_avg_pool_fwd},
     {"ref", Backend::kRef, never, ref::global_avg_pool_fwd},
 };
 constexpr Impl<decltype(global_avg_pool_bwd)> kGlobalAvgPoolBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::global_avg_pool_bwd},
     {"ref", Backend::kRef, never, ref::global_avg_pool_bwd},
 };
 

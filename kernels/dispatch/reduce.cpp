@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/reduce.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/reduce.h"
@@ -9,6 +10,7 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(sum_squares)> kSumSquares[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::sum_squares},
     {"ref", Backend::kRef, never, ref::sum_squares},
 };
 

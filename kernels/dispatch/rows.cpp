@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/rows.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/rows.h"
@@ -9,9 +10,11 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(gather_rows)> kGatherRows[] = {
+    {"simd", Backend::kCpu, never, cpu::gather_rows},
     {"ref", Backend::kRef, never, ref::gather_rows},
 };
 constexpr Impl<decltype(scatter_add_rows)> kScatterAddRows[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::scatter_add_rows},
     {"ref", Backend::kRef, never, ref::scatter_add_rows},
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/softmax_xent.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/softmax_xent.h"
@@ -9,12 +10,15 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(softmax_xent_fwd)> kSoftmaxXentFwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::softmax_xent_fwd},
     {"ref", Backend::kRef, never, ref::softmax_xent_fwd},
 };
 constexpr Impl<decltype(softmax_xent_bwd)> kSoftmaxXentBwd[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::softmax_xent_bwd},
     {"ref", Backend::kRef, never, ref::softmax_xent_bwd},
 };
 constexpr Impl<decltype(softmax)> kSoftmax[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::softmax},
     {"ref", Backend::kRef, never, ref::softmax},
 };
 

@@ -188,8 +188,8 @@ void group_norm_fwd(Context&, const GroupNormOptions& options, const Tensor& x, 
     for (std::int64_t s = 0; s < sets.count; ++s) {
       const Moments m = moments(sets, s, x.ptr<const T>());
       const double scale = 1 / std::sqrt(m.var + options.eps);
-      mean.ptr<T>()[s] = static_cast<T>(m.mean);
-      inv_std.ptr<T>()[s] = static_cast<T>(scale);
+      if (!mean.empty()) mean.ptr<T>()[s] = static_cast<T>(m.mean);
+      if (!inv_std.empty()) inv_std.ptr<T>()[s] = static_cast<T>(scale);
       normalise(sets, s, m.mean, scale, options.activation, x.ptr<const T>(), gamma.ptr<const T>(),
                 beta.ptr<const T>(), residual.ptr<const T>(), y.ptr<T>());
     }

@@ -61,7 +61,7 @@ struct ForwardArgs {
   std::uint64_t param_version;
   std::span<Tensor> saved;  ///< in the order of LayerPlan::saved; in every phase
   const RowIds& rows;
-  std::uint32_t ordinal;  ///< the node's place in the graph
+  std::uint32_t ordinal;  ///< Node::ordinal
   Tensor& y;
 };
 

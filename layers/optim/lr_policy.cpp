@@ -33,13 +33,20 @@ std::pair<double, double> cycle(const LrFunction& f, double t, bool compat) {
   const double from_low = std::floor(t / (2 * l));
   const double from_high = std::floor((t + l) / (2 * l));
   switch (f.shape) {
-    case LrShape::kTri: return {1 - falling_triangle(t, l), from_low};
-    case LrShape::kDtri: return {falling_triangle(t, l), from_high};
-    case LrShape::kSin: return {std::fabs(std::sin(kPi * t / (2 * l))), from_low};
-    case LrShape::kDsin: return {std::fabs(std::sin(kPi * (t + l) / (2 * l))), from_high};
-    case LrShape::kCos: return {0.5 * (1 + std::cos(kPi * t / l)), from_high};
-    case LrShape::kUpcos: return {0.5 * (1 - std::cos(kPi * t / l)), from_low};
-    default: break;
+    case LrShape::kTri:
+      return {1 - falling_triangle(t, l), from_low};
+    case LrShape::kDtri:
+      return {falling_triangle(t, l), from_high};
+    case LrShape::kSin:
+      return {std::fabs(std::sin(kPi * t / (2 * l))), from_low};
+    case LrShape::kDsin:
+      return {std::fabs(std::sin(kPi * (t + l) / (2 * l))), from_high};
+    case LrShape::kCos:
+      return {0.5 * (1 + std::cos(kPi * t / l)), from_high};
+    case LrShape::kUpcos:
+      return {0.5 * (1 - std::cos(kPi * t / l)), from_low};
+    default:
+      break;
   }
   const double y = saw(t, l, compat);
   const double teeth = std::floor(t / l);
@@ -66,18 +73,25 @@ double poly_rate(const LrFunction& f, double t, bool compat) {
 
 double rate(const LrFunction& f, double t, bool compat) {
   switch (f.shape) {
-    case LrShape::kFix: return f.k0;
-    case LrShape::kStep: return f.k0 * std::pow(f.gamma, std::floor(t / f.l[0].value));
+    case LrShape::kFix:
+      return f.k0;
+    case LrShape::kStep:
+      return f.k0 * std::pow(f.gamma, std::floor(t / f.l[0].value));
     case LrShape::kNstep: {
       const auto passed = std::count_if(f.l.begin(), f.l.end(),
                                         [t](const LrSpan& span) { return span.value <= t; });
       return f.k0 * std::pow(f.gamma, static_cast<double>(passed));
     }
-    case LrShape::kExp: return f.k0 * std::pow(f.gamma, t);
-    case LrShape::kInv: return f.k0 * std::pow(1 + f.gamma * t, -f.p);
-    case LrShape::kSig: return f.k0 / (1 + std::exp(-f.gamma * (t - f.l[0].value)));
-    case LrShape::kPoly: return poly_rate(f, t, compat);
-    default: return cyclic_rate(f, t, compat);
+    case LrShape::kExp:
+      return f.k0 * std::pow(f.gamma, t);
+    case LrShape::kInv:
+      return f.k0 * std::pow(1 + f.gamma * t, -f.p);
+    case LrShape::kSig:
+      return f.k0 / (1 + std::exp(-f.gamma * (t - f.l[0].value)));
+    case LrShape::kPoly:
+      return poly_rate(f, t, compat);
+    default:
+      return cyclic_rate(f, t, compat);
   }
 }
 
@@ -137,10 +151,14 @@ LrClock parse_lr_clock(std::string_view text) {
 
 double clock_value(const Progress& progress, LrClock clock) {
   switch (clock) {
-    case LrClock::kCandidates: return static_cast<double>(progress.forwarded);
-    case LrClock::kBackprops: return static_cast<double>(progress.backpropped);
-    case LrClock::kUpdates: return static_cast<double>(progress.step);
-    case LrClock::kEpochs: return progress.epoch;
+    case LrClock::kCandidates:
+      return static_cast<double>(progress.forwarded);
+    case LrClock::kBackprops:
+      return static_cast<double>(progress.backpropped);
+    case LrClock::kUpdates:
+      return static_cast<double>(progress.step);
+    case LrClock::kEpochs:
+      return progress.epoch;
   }
   return 0;
 }

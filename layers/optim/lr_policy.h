@@ -32,8 +32,22 @@ enum class LrClock : std::uint8_t { kCandidates, kBackprops, kUpdates, kEpochs }
 
 /// The four ways to compute a family's g(t): plain, halved once a cycle, decayed by gamma^t.
 enum class LrShape : std::uint8_t {
-  kFix, kStep, kNstep, kExp, kInv, kPoly, kSig,
-  kTri, kDtri, kSin, kDsin, kCos, kUpcos, kRsw, kSinrsw, kCosrsw,
+  kFix,
+  kStep,
+  kNstep,
+  kExp,
+  kInv,
+  kPoly,
+  kSig,
+  kTri,
+  kDtri,
+  kSin,
+  kDsin,
+  kCos,
+  kUpcos,
+  kRsw,
+  kSinrsw,
+  kCosrsw,
 };
 enum class LrDecay : std::uint8_t { kNone, kHalve, kExp };
 

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution by oneDNN on nhwc activations. Weights are packed once per version; gradients that
+// are to be accumulated go through the workspace, since oneDNN can only overwrite.
+#include "kernels/cpu/conv_plan.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/scratch.h"
+
+namespace graft::kernels::cpu {
+namespace {
+
+/// Floats of a temporary that is needed only to accumulate.
+std::int64_t temporary_size(GradMode mode, const Tensor& t) {
+  return mode == GradMode::kAccumulate && !t.empty() ? t.numel() : 0;
+}
+
+void add_if(Context& ctx, GradMode mode, float* temporary, Tensor& t) {
+  if (mode != GradMode::kAccumulate || t.empty()) return;
+  accumulate(ctx, Tensor::borrow(temporary, t.shape()), t);
+}
+
+}  // namespace
+
+void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
+              const Tensor& bias, std::uint64_t w_version, Tensor& y) {
+  constexpr const char* kOp = "conv_fwd";
+  use_threads_of(ctx);
+  auto& state = ctx.state<ConvState>();
+  auto& plan = state.plan(kOp, {.pass = ConvPass::kForward,
+                                .options = options,
+                                .x = x.shape(),
+                                .w = w.shape(),
+                                .y = y.shape(),
+                                .bias = !bias.empty(),
+                                .threads = ctx.threads()});
+  Scratch scratch;
+  const auto pad = scratch.array<std::byte>(plan.scratchpad_bytes);
+  const auto packed = scratch.array<std::byte>(w_version == 0 ? plan.packed_bytes : 0);
+  scratch.open(ctx);
+  const dnnl::memory& weights =
+      state.packed_weights(ctx, kOp, plan, w, w_version, pad.get(), packed.get());
+  point(kOp, plan.x, x.data());
+  point(kOp, plan.y, y.data());
+  point(kOp, plan.scratchpad, pad.get());
+  if (bias.empty()) {
+    execute<4>(kOp, plan.primitive, state.stream(),
+               {{{DNNL_ARG_SRC, &plan.x},
+                 {DNNL_ARG_WEIGHTS, &weights},
+                 {DNNL_ARG_DST, &plan.y},
+                 {DNNL_ARG_SCRATCHPAD, &plan.scratchpad}}});
+    return;
+  }
+  point(kOp, plan.bias, bias.data());
+  execute<5>(kOp, plan.primitive, state.stream(),
+             {{{DNNL_ARG_SRC, &plan.x},
+               {DNNL_ARG_WEIGHTS, &weights},
+               {DNNL_ARG_BIAS, &plan.bias},
+               {DNNL_ARG_DST, &plan.y},
+               {DNNL_ARG_SCRATCHPAD, &plan.scratchpad}}});
+}
+
+void conv_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,
+                   std::uint64_t w_version, GradMode mode, Tensor& dx) {
+  constexpr const char* kOp = "conv_bwd_data";
+  use_threads_of(ctx);
+  auto& state = ctx.state<ConvState>();
+  auto& plan = state.plan(kOp, {.pass = ConvPass::kBackwardData,
+                                .options = options,
+                                .x = dx.shape(),
+                                .w = w.shape(),
+                                .y = dy.shape(),
+                                .bias = false,
+                                .threads = ctx.threads()});
+  Scratch scratch;
+  const auto pad = scratch.array<std::byte>(plan.scratchpad_bytes);
+  const auto packed = scratch.array<std::byte>(w_version == 0 ? plan.packed_bytes : 0);
+  const auto temporary = scratch.array<float>(temporary_size(mode, dx));
+  scratch.open(ctx);
+  const dnnl::memory& weights =
+      state.packed_weights(ctx, kOp, plan, w, w_version, pad.get(), packed.get());
+  point(kOp, plan.x, mode == GradMode::kAccumulate ? temporary.get() : dx.data());
+  point(kOp, plan.y, dy.data());
+  point(kOp, plan.scratchpad, pad.get());
+  execute<4>(kOp, plan.primitive, state.stream(),
+             {{{DNNL_ARG_DIFF_DST, &plan.y},
+               {DNNL_ARG_WEIGHTS, &weights},
+               {DNNL_ARG_DIFF_SRC, &plan.x},
+               {DNNL_ARG_SCRATCHPAD, &plan.scratchpad}}});
+  add_if(ctx, mode, temporary.get(), dx);
+}
+
+void conv_bwd_weight(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& dy,
+                     GradMode mode, Tensor& dw, Tensor& dbias) {
+  constexpr const char* kOp = "conv_bwd_weight";
+  use_threads_of(ctx);
+  auto& state = ctx.state<ConvState>();
+  auto& plan = state.plan(kOp, {.pass = ConvPass::kBackwardWeight,
+                                .options = options,
+                                .x = x.shape(),
+                                .w = dw.shape(),
+                                .y = dy.shape(),
+                                .bias = !dbias.empty(),
+                                .threads = ctx.threads()});
+  Scratch scratch;
+  const auto pad = scratch.array<std::byte>(plan.scratchpad_bytes);
+  const auto packed = scratch.array<std::byte>(plan.packed_bytes);
+  const auto dw_temporary = scratch.array<float>(temporary_size(mode, dw));
+  const auto dbias_temporary = scratch.array<float>(temporary_size(mode, dbias));
+  scratch.open(ctx);
+  const bool add = mode == GradMode::kAccumulate;
+  void* dw_target = add ? dw_temporary.get() : dw.data();
+  point(kOp, plan.x, x.data());
+  point(kOp, plan.y, dy.data());
+  point(kOp, plan.scratchpad, pad.get());
+  point(kOp, plan.w_packed, plan.reorder ? packed.get() : dw_target);
+  const DnnlArg from_x = {DNNL_ARG_SRC, &plan.x}, from_dy = {DNNL_ARG_DIFF_DST, &plan.y},
+                to_dw = {DNNL_ARG_DIFF_WEIGHTS, &plan.w_packed},
+                scratchpad = {DNNL_ARG_SCRATCHPAD, &plan.scratchpad};
+  if (dbias.empty()) {
+    execute<4>(kOp, plan.primitive, state.stream(), {{from_x, from_dy, to_dw, scratchpad}});
+  } else {
+    point(kOp, plan.bias, add ? dbias_temporary.get() : dbias.data());
+    execute<5>(kOp, plan.primitive, state.stream(),
+               {{from_x, from_dy, to_dw, {DNNL_ARG_DIFF_BIAS, &plan.bias}, scratchpad}});
+  }
+  if (plan.reorder) {
+    point(kOp, plan.w_master, dw_target);
+    point(kOp, plan.reorder_scratchpad, pad.get());
+    execute<3>(kOp, *plan.reorder, state.stream(),
+               {{{DNNL_ARG_FROM, &plan.w_packed},
+                 {DNNL_ARG_TO, &plan.w_master},
+                 {DNNL_ARG_SCRATCHPAD, &plan.reorder_scratchpad}}});
+  }
+  add_if(ctx, mode, dw_temporary.get(), dw);
+  add_if(ctx, mode, dbias_temporary.get(), dbias);
+}
+
+}  // namespace graft::kernels::cpu

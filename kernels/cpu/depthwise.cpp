@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/depthwise.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/simd/simd.h"
+
+namespace graft::kernels::cpu {
+namespace {
+
+constexpr std::int64_t kFilter = 3;
+constexpr std::int64_t kTaps = kFilter * kFilter;
+constexpr std::int64_t kMaxPad = kFilter - 1;  // every output then has a tap in every direction
+constexpr std::int64_t kMaxStride = 2;
+
+const char* why_not(const ConvOptions& o, const Tensor& x, const Tensor& w) {
+  const Shape& s = w.shape();
+  if (x.dtype() != DType::kF32) return "dtype is not f32";
+  if (s[3] != 1 || s[0] != o.groups) return "not depthwise";
+  if (s[1] != kFilter || s[2] != kFilter) return "not 3x3";
+  if (s[0] % simd::kDepthwiseLanes != 0) return "channels not a multiple of 16";
+  if (o.dilation != 1 || o.stride > kMaxStride) return "dilation or stride";
+  if (std::max({o.pad_top, o.pad_left, o.pad_bottom, o.pad_right}) > kMaxPad) return "padding";
+  return nullptr;
+}
+
+simd::DepthwiseGeometry geometry(const ConvOptions& o, const Shape& x, const Shape& y) {
+  return {.h = x[1],
+          .w = x[2],
+          .c = x[3],
+          .p = y[1],
+          .q = y[2],
+          .stride = o.stride,
+          .pad_top = o.pad_top,
+          .pad_left = o.pad_left};
+}
+
+/// Place in (3,3,C) order of tap t, or of the tap opposite to it.
+std::int64_t tap_place(std::int64_t t, bool flipped) { return flipped ? kTaps - 1 - t : t; }
+
+/// (C,3,3) to (3,3,C), rotated by half a turn if `flipped`.
+void taps_first(const float* w, std::int64_t c, bool flipped, float* out) {
+  for (std::int64_t t = 0; t < kTaps; ++t) {
+    for (std::int64_t j = 0; j < c; ++j) out[tap_place(t, flipped) * c + j] = w[j * kTaps + t];
+  }
+}
+
+void run_forward(Context& ctx, const simd::DepthwiseGeometry& g, std::int64_t n, const float* x,
+                 const float* w, const float* bias, float* y) {
+  parallel_rows(ctx, n * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
+    simd::depthwise().forward(g, x, w, bias, y, begin, end);
+  });
+}
+
+/// Examples whose products are summed in f32 before they join the f64 total. A fixed partition: any
+/// thread count gives the same bits.
+std::int64_t examples_a_block(const simd::DepthwiseGeometry& g, std::int64_t n) {
+  constexpr std::int64_t kPixels = 1024, kMinBlocks = 16;
+  return std::clamp<std::int64_t>(kPixels / (g.p * g.q), 1, (n + kMinBlocks - 1) / kMinBlocks);
+}
+
+}  // namespace
+
+const char* depthwise_fwd_why_not(const ConvOptions& options, const Tensor& x, const Tensor& w,
+                                  const Tensor&, std::uint64_t, Tensor&) {
+  return why_not(options, x, w);
+}
+
+const char* depthwise_bwd_data_why_not(const ConvOptions& options, const Tensor&, const Tensor& w,
+                                       std::uint64_t, GradMode mode, Tensor& dx) {
+  return mode == GradMode::kAccumulate ? "accumulates" : why_not(options, dx, w);
+}
+
+const char* depthwise_bwd_weight_why_not(const ConvOptions& options, const Tensor& x, const Tensor&,
+                                         GradMode mode, Tensor& dw, Tensor& dbias) {
+  if (mode == GradMode::kAccumulate) return "accumulates";
+  return dbias.empty() ? why_not(options, x, dw) : "dbias is wanted";
+}
+
+void depthwise_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
+                   const Tensor& bias, std::uint64_t, Tensor& y) {
+  const auto g = geometry(options, x.shape(), y.shape());
+  Scratch scratch;
+  const auto taps = scratch.array<float>(kTaps * g.c);
+  const auto start = scratch.array<float>(g.c);
+  scratch.open(ctx);
+  taps_first(w.ptr<const float>(), g.c, false, taps.get());
+  if (bias.empty()) {
+    std::fill_n(start.get(), g.c, 0.0f);
+  } else {
+    std::copy_n(bias.ptr<const float>(), g.c, start.get());
+  }
+  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps.get(), start.get(), y.ptr<float>());
+}
+
+void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,
+                        std::uint64_t, GradMode, Tensor& dx) {
+  auto g = geometry(options, dx.shape(), dy.shape());
+  const bool as_forward = options.stride == 1;
+  Scratch scratch;
+  const auto taps = scratch.array<float>(kTaps * g.c);
+  const auto start = scratch.array<float>(g.c);
+  scratch.open(ctx);
+  taps_first(w.ptr<const float>(), g.c, as_forward, taps.get());
+  const auto* from = dy.ptr<const float>();
+  auto* to = dx.ptr<float>();
+  const std::int64_t n = dx.shape()[0];
+  if (as_forward) {  // dx = conv(dy, w rotated by half a turn), padded by what the forward left
+    std::swap(g.h, g.p);
+    std::swap(g.w, g.q);
+    g.pad_top = kMaxPad - g.pad_top;
+    g.pad_left = kMaxPad - g.pad_left;
+    std::fill_n(start.get(), g.c, 0.0f);
+    run_forward(ctx, g, n, from, taps.get(), start.get(), to);
+    return;
+  }
+  parallel_rows(ctx, n * g.h, g.w * g.c, [&](std::int64_t begin, std::int64_t end) {
+    simd::depthwise().backward_data(g, from, taps.get(), to, begin, end);
+  });
+}
+
+void depthwise_bwd_weight(Context& ctx, const ConvOptions& options, const Tensor& x,
+                          const Tensor& dy, GradMode, Tensor& dw, Tensor&) {
+  const auto g = geometry(options, x.shape(), dy.shape());
+  const std::int64_t n = x.shape()[0], size = kTaps * g.c;
+  const std::int64_t per_block = examples_a_block(g, n), n_blocks = (n + per_block - 1) / per_block;
+  Scratch scratch;
+  const auto partial = scratch.array<float>(n_blocks * size);
+  scratch.open(ctx);
+  const auto *xs = x.ptr<const float>(), *dys = dy.ptr<const float>();
+  parallel_rows(
+      ctx, n_blocks, per_block * g.p * g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t b = begin; b < end; ++b) {
+          float* sums = partial.get() + b * size;
+          std::fill_n(sums, size, 0.0f);
+          const std::int64_t last = std::min(n, (b + 1) * per_block);
+          simd::depthwise().backward_weight(g, xs, dys, sums, b * per_block * g.p, last * g.p);
+        }
+      });
+  auto* out = dw.ptr<float>();
+  parallel_rows(ctx, size, n_blocks, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      double sum = 0;
+      for (std::int64_t b = 0; b < n_blocks; ++b) {
+        sum += static_cast<double>(partial.get()[b * size + i]);
+      }
+      out[i % g.c * kTaps + i / g.c] = static_cast<float>(sum);
+    }
+  });
+}
+
+}  // namespace graft::kernels::cpu

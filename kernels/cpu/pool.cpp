@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/simd/simd.h"
+
+namespace graft::kernels::cpu {
+namespace {
+
+simd::PoolGeometry geometry(const PoolOptions& o, const Shape& x, const Shape& y) {
+  return {.h = x[1],
+          .w = x[2],
+          .c = x[3],
+          .p = y[1],
+          .q = y[2],
+          .window = o.window,
+          .stride = o.stride,
+          .pad = o.pad,
+          .count_include_pad = o.count_include_pad};
+}
+
+/// Windows overlap within an example, so examples are what threads share.
+template <class F>
+void for_examples(Context& ctx, GradMode mode, Tensor& dx, const F& add) {
+  const std::int64_t row = dx.shape().row_numel();
+  auto* out = dx.ptr<float>();
+  parallel_rows(ctx, dx.shape()[0], row, [&](std::int64_t begin, std::int64_t end) {
+    if (mode == GradMode::kOverwrite) {
+      std::memset(out + begin * row, 0,
+                  static_cast<std::size_t>((end - begin) * row) * sizeof(float));
+    }
+    add(begin, end);
+  });
+}
+
+}  // namespace
+
+void max_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y,
+                  Tensor& index) {
+  const auto g = geometry(options, x.shape(), y.shape());
+  const auto* xs = x.ptr<const float>();
+  auto* ys = y.ptr<float>();
+  auto* places = index.ptr<std::uint8_t>();
+  parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
+    simd::pool().max_fwd(g, xs, ys, places, begin, end);
+  });
+}
+
+void max_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, const Tensor& index,
+                  GradMode mode, Tensor& dx) {
+  const auto g = geometry(options, dx.shape(), dy.shape());
+  for_examples(ctx, mode, dx, [&](std::int64_t begin, std::int64_t end) {
+    simd::pool().max_bwd(g, dy.ptr<const float>(), index.ptr<const std::uint8_t>(), dx.ptr<float>(),
+                         begin, end);
+  });
+}
+
+void avg_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y) {
+  const auto g = geometry(options, x.shape(), y.shape());
+  const auto* xs = x.ptr<const float>();
+  auto* ys = y.ptr<float>();
+  parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
+    simd::pool().avg_fwd(g, xs, ys, begin, end);
+  });
+}
+
+void avg_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, GradMode mode,
+                  Tensor& dx) {
+  const auto g = geometry(options, dx.shape(), dy.shape());
+  for_examples(ctx, mode, dx, [&](std::int64_t begin, std::int64_t end) {
+    simd::pool().avg_bwd(g, dy.ptr<const float>(), dx.ptr<float>(), begin, end);
+  });
+}
+
+void global_avg_pool_fwd(Context& ctx, const Tensor& x, Tensor& y) {
+  const std::int64_t hw = x.shape()[1] * x.shape()[2], c = x.shape()[3];
+  const auto* xs = x.ptr<const float>();
+  auto* ys = y.ptr<float>();
+  parallel_rows(ctx, x.shape()[0], hw * c, [&](std::int64_t begin, std::int64_t end) {
+    simd::pool().global_fwd(xs, hw, c, ys, begin, end);
+  });
+}
+
+void global_avg_pool_bwd(Context& ctx, const Tensor& dy, GradMode mode, Tensor& dx) {
+  const std::int64_t hw = dx.shape()[1] * dx.shape()[2], c = dx.shape()[3];
+  const auto* g = dy.ptr<const float>();
+  auto* out = dx.ptr<float>();
+  parallel_rows(ctx, dx.shape()[0], hw * c, [&](std::int64_t begin, std::int64_t end) {
+    simd::pool().global_bwd(g, hw, c, mode == GradMode::kAccumulate, out, begin, end);
+  });
+}
+
+}  // namespace graft::kernels::cpu

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hot loops over ranges, without threads. Each source in this folder is compiled once per
+// instruction set (namespace GRAFT_SIMD_ISA) and one set of tables is picked at run time, so that
+// one binary runs everywhere. These sources include nothing with inline functions of other
+// libraries: the linker could keep the copy that the running machine cannot execute.
+#pragma once
+
+#include <cstdint>
+
+namespace graft::kernels::cpu::simd {
+
+using Index = std::int64_t;
+
+/// Element-wise loops over n floats. Bounds lo, hi are -inf, +inf where there is no activation;
+/// NaN passes through. Outputs may be inputs.
+struct PointwiseLoops {
+  void (*clamp)(const float* x, float* y, Index n, float lo, float hi);
+  void (*add_clamp)(const float* a, const float* b, float* y, Index n, float lo, float hi);
+  /// dx = (0 < y && y < hi) ? dy : 0, or added to dx.
+  void (*mask)(const float* y, const float* dy, float* dx, Index n, float hi, bool accumulate);
+  void (*add)(const float* x, float* y, Index n);  ///< y += x
+  double (*sum_squares)(const float* x, Index n);
+};
+
+/// One row of dropout: y[i] = kept(i) ? x[i] * scale : 0 for i in [begin, end); begin is a multiple
+/// of
+/// 4. Kept where the upper 24 bits of word i%4 of Philox block `counter0 + i/4` are >= threshold.
+struct DropoutRow {
+  std::uint32_t counter[4];  ///< of the row's element 0
+  std::uint32_t key[2];
+  std::uint32_t threshold;
+  float scale;
+};
+struct DropoutLoops {
+  void (*row)(const DropoutRow& row, const float* x, float* y, Index begin, Index end);
+};
+
+struct SgdCoefficients {
+  float lr, momentum, weight_decay;
+  bool nesterov;
+};
+struct AdamCoefficients {
+  float beta1, beta2;
+  float one_minus_beta1, one_minus_beta2;  ///< from f64: 1 - 0.999f is not 0.001f
+  float weight_decay;                      ///< is added to the gradient
+  float keep;                              ///< w *= keep first (1 unless decoupled)
+  float step, inv_correction2, eps;        ///< w -= step * m / (sqrt(v) * inv_correction2 + eps)
+};
+struct OptimLoops {
+  /// v may be null: no momentum.
+  void (*sgd)(const SgdCoefficients& k, const float* g, float* w, float* v, Index n);
+  void (*adam)(const AdamCoefficients& k, const float* g, float* w, float* m, float* v, Index n);
+};
+
+/// Loops over rows of channels, addressed as a flat range whose position p belongs to column
+/// p % width; ranges begin at a multiple of width and may end anywhere. Where there are few
+/// channels, the width is several rows: the coefficients repeat, and the vectors stay full.
+struct NormForward {
+  const float* x;
+  const float* residual;  ///< or null
+  float* y;               ///< clamp((x - mean) * scale + beta + residual, lo, hi)
+  Index width;
+  const float *mean, *scale, *beta;  ///< (width)
+  float lo, hi;
+};
+
+/// Where the backward's mask comes from: nowhere, the recomputed pre-activation, or y.
+enum class MaskFrom : std::uint8_t { kNothing, kX, kY };
+
+/// What gradient_sums does with dz.
+enum class DzMode : std::uint8_t { kNothing, kOverwrite, kAccumulate };
+
+struct NormBackwardLoop {
+  const float *x, *y, *dy;
+  const float* dy2;  ///< or null
+  float* dz;         ///< masked dy + dy2 goes here by dz_mode; may be dy
+  DzMode dz_mode;
+  float* dx;  ///< scale * dz - mean_term - (x - mean) * x_term
+  bool dx_accumulate;
+  MaskFrom mask;
+  float hi;  ///< the mask is 0 < v < hi
+  Index width;
+  const float *mean, *scale, *beta, *mean_term, *x_term;  ///< (width)
+};
+
+struct NormLoops {
+  /// sum[j] += x - pivot[j], squares[j] += (x - pivot[j])^2 over n floats.
+  void (*moments)(const float* x, Index n, Index width, const float* pivot, float* sum,
+                  float* squares);
+  void (*normalise)(const NormForward& a, Index begin, Index end);
+  /// sum_g[j] += dz, sum_gx[j] += dz * (x - mean[j]); stores dz.
+  void (*gradient_sums)(const NormBackwardLoop& a, Index begin, Index end, float* sum_g,
+                        float* sum_gx);
+  void (*gradient_input)(const NormBackwardLoop& a, Index begin, Index end);
+};
+
+/// Pooling of x (N,H,W,C) into y (N,P,Q,C).
+struct PoolGeometry {
+  Index h, w, c, p, q;
+  Index window, stride, pad;
+  bool count_include_pad;
+};
+struct PoolLoops {
+  /// Rows [begin, end) of the N*P output rows. index may be null.
+  void (*max_fwd)(const PoolGeometry& g, const float* x, float* y, std::uint8_t* index, Index begin,
+                  Index end);
+  void (*avg_fwd)(const PoolGeometry& g, const float* x, float* y, Index begin, Index end);
+  /// Adds to dx of the examples [begin, end).
+  void (*max_bwd)(const PoolGeometry& g, const float* dy, const std::uint8_t* index, float* dx,
+                  Index begin, Index end);
+  void (*avg_bwd)(const PoolGeometry& g, const float* dy, float* dx, Index begin, Index end);
+  /// y[n,:] = mean over hw rows, examples [begin, end).
+  void (*global_fwd)(const float* x, Index hw, Index c, float* y, Index begin, Index end);
+  void (*global_bwd)(const float* dy, Index hw, Index c, bool accumulate, float* dx, Index begin,
+                     Index end);
+};
+
+/// Depthwise 3x3 convolution of x (N,H,W,C) into y (N,P,Q,C), dilation 1, C a multiple of
+/// kDepthwiseLanes. Weights are (3,3,C). Every output has at least one tap inside the input.
+inline constexpr Index kDepthwiseLanes = 16;
+struct DepthwiseGeometry {
+  Index h, w, c, p, q;
+  Index stride, pad_top, pad_left;
+};
+struct DepthwiseLoops {
+  /// Rows [begin, end) of the N*P output rows. bias (C).
+  void (*forward)(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
+                  float* y, Index begin, Index end);
+  /// Rows [begin, end) of the N*H input rows, any stride. Stride 1 is faster as a forward.
+  void (*backward_data)(const DepthwiseGeometry& g, const float* dy, const float* w, float* dx,
+                        Index begin, Index end);
+  /// Adds what rows [begin, end) of the N*P output rows give to dw (3,3,C).
+  void (*backward_weight)(const DepthwiseGeometry& g, const float* x, const float* dy, float* dw,
+                          Index begin, Index end);
+};
+
+/// The tables of the best instruction set that this processor has;
+/// GRAFT_IMPL=simd:baseline|avx2|avx512 forces one.
+[[nodiscard]] const char* isa_name();
+[[nodiscard]] const PointwiseLoops& pointwise();
+[[nodiscard]] const DropoutLoops& dropout();
+[[nodiscard]] const OptimLoops& optim();
+[[nodiscard]] const NormLoops& norm();
+[[nodiscard]] const PoolLoops& pool();
+[[nodiscard]] const DepthwiseLoops& depthwise();
+
+}  // namespace graft::kernels::cpu::simd

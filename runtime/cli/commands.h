@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The subcommands of `graft`, one file each.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace graft::cli {
+
+/// What runs if the command was chosen; returns the exit code.
+using Action = std::function<int()>;
+
+/// A subcommand that has been added to the application.
+struct Command {
+  CLI::App* app = nullptr;
+  Action run;
+};
+
+/// Each adds its subcommands to `root`; `arguments` is the whole command line.
+std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& arguments);
+std::vector<Command> add_eval(CLI::App& root);
+std::vector<Command> add_report(CLI::App& root);
+std::vector<Command> add_data(CLI::App& root);
+std::vector<Command> add_inspect(CLI::App& root);
+std::vector<Command> add_doctor(CLI::App& root);
+std::vector<Command> add_version(CLI::App& root);
+
+}  // namespace graft::cli

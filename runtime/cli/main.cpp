@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "engine/core/error.h"
+#include "engine/core/log.h"
+#include "engine/core/text.h"
+#include "runtime/cli/commands.h"
+
+namespace graft::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 ok, 1 internal, 2 usage, 3 config or fingerprint, 4 data, 5 model rejected,\n"
+    "6 device unavailable, 7 out of memory, 8 numerical, 9 I/O, 10 interrupted (resumable), 11 gate\n";
+
+/// Names that may stand where `app` expects a flag or a subcommand.
+std::vector<std::string> known_words(const CLI::App& app) {
+  std::vector<std::string> words;
+  for (const CLI::Option* o : app.get_options()) {
+    for (const auto& n : o->get_lnames()) words.push_back("--" + n);
+  }
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    words.push_back(sub->get_name());
+  }
+  return words;
+}
+
+/// The deepest subcommand that was chosen.
+const CLI::App* chosen(const CLI::App& root) {
+  const CLI::App* app = &root;
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+int usage_error(const CLI::App& root, const CLI::ParseError& error) {
+  const CLI::App* app = chosen(root);
+  std::string message = error.what();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::string word = app->remaining(true).empty() ? "" : app->remaining(true).front();
+    message = "unknown argument '" + word + "'" + did_you_mean(word, known_words(*app));
+  }
+  std::string path = app == &root ? "graft" : "graft " + app->get_name();
+  log::error("{}; `{} --help` lists what there is", message, path);
+  return exit_code(Errc::kUsage);
+}
+
+int run(int argc, char** argv) {
+  CLI::App root("graft: trains image classifiers, and trains only on the examples worth it", "graft");
+  root.require_subcommand(1);
+  root.fallthrough(false);
+  root.footer(kFooter);
+  bool quiet = false, verbose = false;
+  root.add_flag("-q,--quiet", quiet, "only warnings and errors");
+  root.add_flag("-v,--verbose", verbose, "more on stderr");
+  std::vector<Command> commands;
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto add = [&commands](std::vector<Command> more) {
+    commands.insert(commands.end(), more.begin(), more.end());
+  };
+  add(add_train(root, arguments));
+  add(add_eval(root));
+  add(add_report(root));
+  add(add_data(root));
+  add(add_inspect(root));
+  add(add_doctor(root));
+  add(add_version(root));
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << chosen(root)->help();
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return usage_error(root, e);
+  }
+  if (quiet) log::set_level(log::Level::kWarning);
+  if (verbose) log::set_level(log::Level::kDebug);
+  for (const Command& c : commands) {
+    if (c.app->parsed()) return c.run();
+  }
+  return exit_code(Errc::kInternal);
+}
+
+}  // namespace
+}  // namespace graft::cli
+
+int main(int argc, char** argv) {
+  try {
+    return graft::cli::run(argc, argv);
+  } catch (const graft::Error& e) {
+    graft::log::error("{}", e.what());
+    return graft::exit_code(e.code());
+  } catch (const std::bad_alloc&) {
+    graft::log::error("out of memory; use a smaller batch or model");
+    return graft::exit_code(graft::Errc::kOutOfMemory);
+  } catch (const std::exception& e) {
+    graft::log::error("internal: {}", e.what());
+    return graft::exit_code(graft::Errc::kInternal);
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/train/run_training.h"
+
+#include <array>
+#include <filesystem>
+
+#include "engine/core/log.h"
+#include "runtime/report/report.h"
+
+namespace graft::train {
+
+std::vector<RunResult> run_training(const TrainOptions& options) {
+  namespace fs = std::filesystem;
+  const auto ctx = make_context(options.device, options.threads);
+  std::vector<RunResult> results;
+  for (int i = 0; i < options.seeds; ++i) {
+    TrainOptions one = options;
+    one.seed = options.seed + static_cast<std::uint64_t>(i);
+    one.out = options.seeds == 1 ? options.out
+                                 : (fs::path(options.out) / ("seed-" + std::to_string(one.seed))).string();
+    Trainer trainer(*ctx, one, one.out);
+    results.push_back(trainer.run());
+    if (results.back().end != RunResult::End::kNothingLeft) report::write_run_files(one.out);
+    if (results.back().end == RunResult::End::kInterrupted) return results;
+  }
+  if (options.seeds > 1) {
+    const std::array all = {fs::path(options.out)};
+    report::write_report(all, fs::path(options.out) / "report.html");
+  }
+  return results;
+}
+
+}  // namespace graft::train

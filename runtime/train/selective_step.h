@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "layers/optim/lr_policy.h"
+#include "runtime/train/network.h"
+#include "runtime/train/row_pool.h"
+#include "runtime/train/time_split.h"
+#include "sampler/score/cost.h"
+#include "sampler/select/sampler.h"
+#include "sampler/select/train_queue.h"
+
+namespace graft::train {
+
+/// What tests and reports may watch; empty functions are not called.
+struct StepObserver {
+  /// After a selection forward: who was scored, with what losses, and who was chosen.
+  std::function<void(const Network::Rows& slice, std::span<const float> losses, const Selection&)> on_select;
+  /// After an update.
+  std::function<void(const Network::Rows& batch, std::span<const float> losses, double lr, const Counters&)>
+      on_update;
+};
+
+/// The loop of Selective-Backprop around a network: score a slice of candidates, let the sampler choose, queue
+/// the chosen with their tensors, and train every batch that the queue says is full. A sampler that needs no scores
+/// makes it the ordinary training loop. Source: Jiang 2020, section 3.3, in the order of the authors' code.
+class SelectiveStep {
+ public:
+  struct Options {
+    std::int64_t batch = 128;         ///< examples of one update
+    std::int64_t select_batch = 128;  ///< largest slice
+    std::uint64_t seed = 0;           ///< of the selection draws
+    Shape image;                      ///< of one example, with a leading 1
+  };
+  /// All of `network`, `sampler` and `lr` must outlive the loop. Units of lr: its clock's.
+  SelectiveStep(Network& network, Sampler& sampler, const LrPolicy& lr, const Options& options);
+
+  /// One slice: at most select_batch candidates of one epoch, in order. `last`: the epoch ends with it.
+  /// `epoch_progress`: epochs done at the slice's start, with the fraction.
+  void run(const Network::Rows& slice, bool last, double epoch_progress);
+
+  /// Puts an example back into the queue's data at resume; returns its slot.
+  [[nodiscard]] std::int64_t put(const Tensor& x, const Tensor& y, std::int64_t row) {
+    return pool_.put(x, y, row);
+  }
+
+  [[nodiscard]] TrainQueue& queue() { return queue_; }
+  [[nodiscard]] Counters& counters() { return counters_; }
+  [[nodiscard]] TimeSplit& time() { return time_; }
+  [[nodiscard]] double last_lr() const { return last_lr_; }
+
+  /// Mean loss of what was trained, and the losses that the candidates showed, since reset_epoch().
+  struct EpochLosses {
+    double weighted_sum = 0;
+    std::int64_t count = 0;
+    std::vector<float> seen;  ///< selection losses, or training losses where nothing is scored
+  };
+  [[nodiscard]] EpochLosses& epoch_losses() { return epoch_losses_; }
+  [[nodiscard]] const EpochLosses& epoch_losses() const { return epoch_losses_; }
+  void reset_epoch() { epoch_losses_ = {}; }
+
+  /// Weights of the losses by example id, for samplers that plan an epoch with weights; empty: 1.
+  void set_example_weights(std::vector<float> by_id) { example_weights_ = std::move(by_id); }
+
+  void observe(StepObserver observer) { observer_ = std::move(observer); }
+
+ private:
+  /// Fills selection_ for the slice, with a selection forward if the sampler needs one.
+  void select(const Network::Rows& slice);
+  void score(const Network::Rows& slice, std::int64_t wanted);
+  void choose(const Network::Rows& slice, std::span<const float> losses);
+  void enqueue(const Network::Rows& slice, bool last);
+  void train(const std::vector<QueuedExample>& batch, const Progress& before_slice);
+
+  Network& network_;
+  Sampler& sampler_;
+  const LrPolicy& lr_;
+  Options options_;
+  TrainQueue queue_;
+  RowPool pool_;
+  Counters counters_;
+  TimeSplit time_;
+  double last_lr_ = 0;
+  EpochLosses epoch_losses_;
+  StepObserver observer_;
+  std::vector<float> example_weights_;
+  ValueId select_node_;
+
+  // Of the slice and of the batch in work; members so that a warm step allocates nothing.
+  Selection selection_;
+  std::vector<std::uint8_t> needed_;
+  std::vector<std::int32_t> scored_rows_;
+  std::vector<float> losses_, subset_losses_, u_select_, u_score_;
+  std::vector<std::int64_t> subset_ids_, batch_ids_, batch_slots_;
+  std::vector<std::uint32_t> subset_epochs_, batch_epochs_;
+  std::vector<QueuedExample> queued_, batch_;
+  std::vector<float> batch_weights_, batch_losses_;
+  const Network::Rows* slice_ = nullptr;
+  Tensor subset_x_, subset_y_, batch_x_, batch_y_;
+};
+
+}  // namespace graft::train

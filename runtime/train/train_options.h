@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "engine/io/json.h"
+
+namespace graft::train {
+
+/// Whether an option decides what a run computes.
+enum class Scope : std::uint8_t {
+  kRun,    ///< part of the run's fingerprint: a run directory made with another value is refused
+  kLocal,  ///< where and how it runs; may differ between a run and its resume
+};
+
+/// Everything `graft train` can be told. One declaration serves command line, config file, run.json
+/// and help (visit).
+struct TrainOptions {
+  std::string data = "synthetic";
+  std::string model = "small_cnn";
+  std::string norm = "batch";
+  std::string sampler = "traditional";
+  std::string sampler_preset = "default";
+  std::optional<double> beta;
+  int epochs = 10;
+  std::int64_t batch = 128;
+  std::int64_t select_batch = 0;
+  double lr = 0.1;
+  std::string lr_policy = "cosine:warmup=1";
+  std::string lr_clock = "candidates";
+  std::string optimizer = "sgd";
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 5e-4;
+  double label_smoothing = 0;
+  double label_noise = 0;
+  std::string label_noise_kind = "uniform_flip";
+  int crop_pad = -1;
+  bool flip = true;
+  int cutout = 0;
+  std::int64_t train_limit = 0;
+  std::int64_t test_limit = 0;
+  std::uint64_t seed = 1;
+  double stop_at_error = 0;
+  std::map<std::string, std::string> sampler_options;  ///< from --set sampler.KEY=VALUE
+
+  int seeds = 1;
+  int threads = 0;
+  std::string device = "auto";
+  std::int64_t checkpoint_every = 0;
+  double checkpoint_seconds = 60;
+  std::int64_t loader_mib = 64;
+  std::string out;
+  bool resume = false;
+  bool force = false;
+
+  /// Calls v(name, field, scope, help) for every option but sampler_options. Names have underscores; the command line
+  /// turns them into hyphens.
+  template <class V>
+  void visit(V&& v) {
+    visit_task(v);
+    visit_training(v);
+    visit_run(v);
+  }
+
+  /// Options of scope kRun, for run.json and the fingerprint.
+  [[nodiscard]] Json fingerprint() const;
+  /// All options.
+  [[nodiscard]] Json to_json() const;
+  /// Throws Error(kUsage) naming option, value and range.
+  void check() const;
+
+ private:
+  template <class V>
+  void visit_task(V& v) {
+    v("data", data, Scope::kRun,
+      "cifar10:DIR | cifar100:DIR | folder:DIR[,size=64] | synthetic[:train=N,...]");
+    v("model", model, Scope::kRun, "network, e.g. resnet20, wrn-16-2; `graft inspect models` lists them");
+    v("norm", norm, Scope::kRun, "normalisation: batch or group");
+    v("sampler", sampler, Scope::kRun, "which examples are backpropagated: traditional, sb, random");
+    v("sampler_preset", sampler_preset, Scope::kRun, "paper (as published) or default");
+    v("beta", beta, Scope::kRun, "selectivity: probability = percentile^beta; 2 keeps a third");
+    v("label_noise", label_noise, Scope::kRun, "fraction of training labels replaced by wrong ones");
+    v("label_noise_kind", label_noise_kind, Scope::kRun, "uniform_flip or permute_prefix");
+    v("train_limit", train_limit, Scope::kRun, "use only the first N training examples; 0: all");
+    v("test_limit", test_limit, Scope::kRun, "use only the first N test examples; 0: all");
+    v("crop_pad", crop_pad, Scope::kRun, "random crop out of the image padded by this; 0: off, -1: an eighth of the side");
+    v("flip", flip, Scope::kRun, "mirror half of the training images");
+    v("cutout", cutout, Scope::kRun, "side of the square cut out of each training image; 0: off");
+  }
+  template <class V>
+  void visit_training(V& v) {
+    v("epochs", epochs, Scope::kRun, "passes over the training set");
+    v("batch", batch, Scope::kRun, "examples of one update");
+    v("select_batch", select_batch, Scope::kRun, "candidates of one selection; 0: as batch");
+    v("lr", lr, Scope::kRun, "peak learning rate");
+    v("lr_policy", lr_policy, Scope::kRun,
+      "fixed | step:gamma=0.1,at=60/120 | cosine:warmup=1 | poly:p=2 | LRBench text");
+    v("lr_clock", lr_clock, Scope::kRun, "what moves the rate: candidates, backprops, updates, epochs");
+    v("optimizer", optimizer, Scope::kRun, "sgd, adam or adamw");
+    v("momentum", momentum, Scope::kRun, "of sgd");
+    v("nesterov", nesterov, Scope::kRun, "Nesterov's form of the momentum");
+    v("weight_decay", weight_decay, Scope::kRun, "on all parameters");
+    v("label_smoothing", label_smoothing, Scope::kRun, "mass spread over all classes");
+    v("seed", seed, Scope::kRun, "of weights, order, augmentation and selection");
+    v("stop_at_error", stop_at_error, Scope::kRun,
+      "stop at this test error: 0.1 or 10 both mean ten percent; 0: off");
+  }
+  template <class V>
+  void visit_run(V& v) {
+    v("seeds", seeds, Scope::kLocal, "repeat with seed, seed+1, ...: mean, sd and 95 % interval");
+    v("threads", threads, Scope::kLocal, "compute threads; 0: all cores");
+    v("device", device, Scope::kLocal, "cpu, cuda or auto; cuda never runs on the CPU");
+    v("checkpoint_every", checkpoint_every, Scope::kLocal, "updates between checkpoints; 0: by time");
+    v("checkpoint_seconds", checkpoint_seconds, Scope::kLocal, "seconds between checkpoints");
+    v("loader_mib", loader_mib, Scope::kLocal, "memory of the batches read ahead");
+    v("out", out, Scope::kLocal, "run directory");
+    v("resume", resume, Scope::kLocal, "go on from the run directory's last checkpoint");
+    v("force", force, Scope::kLocal, "replace an existing run directory");
+  }
+};
+
+}  // namespace graft::train

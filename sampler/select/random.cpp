@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sampler/select/random.h"
+
+#include "engine/core/error.h"
+#include "sampler/select/options.h"
+
+namespace graft {
+
+RandomSelection::RandomSelection(const PowerOptions& options)
+    : PowerSampler(options), options_(options) {}
+
+Json RandomSelection::describe() const {
+  Json out = {{"name", name()}};
+  PowerOptions options = options_;
+  options.visit(OptionWriter(out));
+  return out;
+}
+
+double RandomSelection::score(const Candidates& candidates, std::size_t i) const {
+  GRAFT_CHECK_EQ(candidates.u_score.size(), candidates.ids.size());
+  return static_cast<double>(candidates.u_score[i]);
+}
+
+}  // namespace graft

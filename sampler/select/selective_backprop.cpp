@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sampler/select/selective_backprop.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/core/error.h"
+#include "sampler/select/options.h"
+
+namespace graft {
+namespace {
+
+constexpr const char* kHistory = "history";
+
+const SelectiveBackpropOptions& checked(const SelectiveBackpropOptions& options) {
+  options.check();
+  return options;
+}
+
+}  // namespace
+
+void SelectiveBackpropOptions::check() const {
+  PowerOptions::check();
+  if (history <= 0) fail(Errc::kUsage, "sampler sb: R must be above 0, got ", history);
+}
+
+SelectiveBackpropOptions SelectiveBackpropOptions::paper() {
+  SelectiveBackpropOptions o{PowerOptions::paper()};
+  o.tie = Ties::kStrict;
+  o.prime_feeds_history = false;
+  return o;
+}
+
+SelectiveBackpropOptions SelectiveBackpropOptions::standard() { return {PowerOptions::standard()}; }
+
+SelectiveBackprop::SelectiveBackprop(const SelectiveBackpropOptions& options)
+    : PowerSampler(options), options_(checked(options)), history_(options.history) {}
+
+Json SelectiveBackprop::describe() const {
+  Json out = {{"name", name()}};
+  SelectiveBackpropOptions options = options_;
+  options.visit(OptionWriter(out));
+  return out;
+}
+
+void SelectiveBackprop::observe(std::span<const float> losses, bool priming) {
+  if (std::ssize(losses) > history_.capacity()) {
+    fail(Errc::kConfig, "sampler sb: a slice of ", losses.size(),
+         " candidates does not fit its R = ", history_.capacity(), " losses; set R to at least ",
+         4 * losses.size());
+  }
+  if (!priming || options_.prime_feeds_history) history_.push(losses);
+}
+
+double SelectiveBackprop::score(const Candidates& candidates, std::size_t i) const {
+  return history_.percentile(candidates.losses[i], options_.tie, !options_.include_self);
+}
+
+SamplerState SelectiveBackprop::state() const {
+  SamplerState out = PowerSampler::state();
+  out.arrays[kHistory] = history_.values();
+  return out;
+}
+
+void SelectiveBackprop::restore(const SamplerState& state) {
+  PowerSampler::restore(state);
+  const auto saved = state.arrays.find(kHistory);
+  if (saved == state.arrays.end() || std::ssize(saved->second) > history_.capacity() ||
+      !std::all_of(saved->second.begin(), saved->second.end(),
+                   [](float loss) { return std::isfinite(loss); })) {
+    fail(Errc::kModel,
+         "checkpoint: the loss history of sampler sb is missing, not finite or "
+         "longer than R = ",
+         history_.capacity());
+  }
+  history_.restore(saved->second);
+}
+
+}  // namespace graft

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sampler/select/sampler.h"
+
+namespace graft {
+
+/// Trains every example once an epoch, without a selection forward.
+class Traditional final : public Sampler {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "traditional"; }
+  [[nodiscard]] Json describe() const override;
+  void needs_selection_forward(std::span<const std::int64_t> ids,
+                               std::span<std::uint8_t> out) const override;
+  Selection select(const Candidates& candidates) override;
+};
+
+}  // namespace graft
