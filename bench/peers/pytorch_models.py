@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model zoo in PyTorch: same structure, state names and parameter order as graft's models.
 
-Names follow torchvision (ResNet, MobileNetV2, DenseNet, SqueezeNet), the common CIFAR ResNet ports with
-option-A shortcuts, and xternalz/WideResNet-pytorch. `build(name)` knows the names that the command line of
-graft uses; every constructor takes its widths as arguments.
+Names follow torchvision (ResNet, MobileNetV2, DenseNet, SqueezeNet; CIFAR ResNets likewise) and
+xternalz/WideResNet-pytorch. `build(text)` knows the names that graft's command line uses; the
+constructors take their widths as arguments.
 """
 
 import re
@@ -121,7 +121,7 @@ def resnet(depth, classes=1000, stem="imagenet", width=64):
 
 
 class WideBlock(nn.Module):
-    """Pre-activation block; where the width changes, the shortcut starts from the activated input."""
+    """Pre-activation block; where the width changes, the shortcut starts behind bn1 and ReLU."""
 
     def __init__(self, c_in, c_out, stride, dropout):
         super().__init__()
@@ -141,7 +141,10 @@ class WideBlocks(nn.Module):
     def __init__(self, n, c_in, c_out, stride, dropout):
         super().__init__()
         self.layer = nn.Sequential(
-            *[WideBlock(c_out if i else c_in, c_out, 1 if i else stride, dropout) for i in range(n)]
+            *[
+                WideBlock(c_out if i else c_in, c_out, 1 if i else stride, dropout)
+                for i in range(n)
+            ]
         )
 
     def forward(self, x):
@@ -316,30 +319,37 @@ class SqueezeNet11(nn.Module):
         return global_pool(self.classifier(self.features(x)))
 
 
-def build(name, classes=10, stem="cifar"):
-    """resnet8|20|32|44|56|110, resnet18|34|50|101, wrn-D-K, mobilenetv1[-ALPHA], mobilenetv2[-WIDTH],
-    densenet121, densenet-bc-D-G, squeezenet1_1."""
+def build(text, classes=10, stem="cifar"):
+    """The network that graft calls `text`: resnet20, resnet50, wrn-16-2:dropout=0.3,
+    mobilenet_v1:alpha=0.5, mobilenet_v2:width=1.4,dropout=0, densenet121, densenet-bc-100-12,
+    squeezenet1_1 ... `stem` is for the families that have two."""
+    name, _, rest = text.partition(":")
+    options = {k: float(v) for k, v in (o.split("=") for o in rest.split(",") if rest)}
+    if options and not name.startswith(("wrn-", "mobilenet_", "squeezenet")):
+        raise SystemExit(f"{name} has no options here, got '{rest}'")
     if m := re.fullmatch(r"resnet(\d+)", name):
         depth = int(m[1])
         if depth in (18, 34, 50, 101):
             return resnet(depth, classes, stem)
         return resnet_cifar(depth, classes)
     if m := re.fullmatch(r"wrn-(\d+)-(\d+)", name):
-        return WideResNet(int(m[1]), int(m[2]), classes)
-    if m := re.fullmatch(r"mobilenetv([12])(?:-([\d.]+))?", name):
-        return (MobileNetV1 if m[1] == "1" else MobileNetV2)(float(m[2] or 1), classes, stem)
+        return WideResNet(int(m[1]), int(m[2]), classes, **options)
+    if name == "mobilenet_v1":
+        return MobileNetV1(classes=classes, stem=stem, **options)
+    if name == "mobilenet_v2":
+        return MobileNetV2(classes=classes, stem=stem, **options)
     if m := re.fullmatch(r"densenet-bc-(\d+)-(\d+)", name):
         return densenet_bc(int(m[1]), int(m[2]), classes)
     if name == "densenet121":
         return DenseNet(32, [6, 12, 24, 16], 64, classes, stem)
     if name == "squeezenet1_1":
-        return SqueezeNet11(classes)
-    raise SystemExit(f"unknown model '{name}': one of {' '.join(build.__doc__.split())}")
+        return SqueezeNet11(classes, **options)
+    raise SystemExit(f"unknown model '{text}'; see the docstring of pytorch_models.build")
 
 
 def initialise(model):
-    """graft's start: He normal (fan out) for convolutions, gamma 1, beta 0; nn.Linear keeps its default
-    U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weight and bias. The same as torchvision's ResNet."""
+    """graft's start, which is torchvision's ResNet's: He normal (fan out) for convolutions, gamma 1,
+    beta 0; nn.Linear keeps its default U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weight and bias."""
     for m in model.modules():
         if isinstance(m, nn.Conv2d):
             nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")

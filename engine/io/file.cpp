@@ -86,13 +86,16 @@ auto faultable(F&& call) {
   return faultable(nullptr, std::forward<F>(call));
 }
 
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
 /// Reports the failed `action` with the space that is left where `path` is.
 [[noreturn]] void fail_write(const char* action, const fs::path& path, int error_number,
                              std::uint64_t needed) {
   std::string space;
   struct statvfs info {};
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  if (::statvfs(folder.c_str(), &info) == 0) {
+  if (::statvfs(folder_of(path).c_str(), &info) == 0) {
     space = detail::cat(" (needed ", needed, " bytes, ",
                         std::uint64_t{info.f_bavail} * info.f_frsize, " bytes free there)");
   }
@@ -120,10 +123,6 @@ int sync_folder(const fs::path& folder) {
   if (handle.fd() == -1) return errno;
   if (faultable([&] { return ::fsync(handle.fd()); }) == 0) return 0;
   return errno == EINVAL ? 0 : errno;  // some file systems cannot sync folders
-}
-
-fs::path folder_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
 /// The temporary file of an atomic write; removed unless it was renamed.
@@ -247,7 +246,8 @@ void atomic_write(const fs::path& path, std::string_view bytes) {
 
 AppendFile::AppendFile(const fs::path& path) : path_(path) {
   constexpr mode_t kMode = 0666;
-  const bool existed = fs::exists(path);
+  std::error_code ignored;  // the open itself will tell
+  const bool existed = fs::exists(path, ignored);
   file_ = FileHandle(faultable(
       [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kMode); }));
   if (file_.fd() == -1) fail_write("open", path_, errno, 0);

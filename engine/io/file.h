@@ -80,7 +80,8 @@ class AppendFile {
 /// Creates the folder and its parents; one that exists is fine.
 void make_folder(const std::filesystem::path& path);
 
-/// Gives a finished folder its final name, which must not exist, and returns when that is on the disk.
+/// Gives a finished folder its final name, which must not exist, and returns when that is on the
+/// disk.
 void rename_folder(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// Makes writes of this process fail, for tests of what happens then.

@@ -137,8 +137,8 @@ ImageU8 decode_image(std::string_view bytes, std::string_view source, const Imag
   using namespace std::string_view_literals;
   if (bytes.empty()) reject(source, "the file is empty");
   if (bytes.size() > limits.max_file_bytes) {
-    reject(source, detail::cat(bytes.size(), " bytes; at most ", limits.max_file_bytes,
-                               " are decoded"));
+    reject(source,
+           detail::cat(bytes.size(), " bytes; at most ", limits.max_file_bytes, " are decoded"));
   }
   if (bytes.starts_with("\xFF\xD8"sv)) return decode_jpeg(bytes, source, limits);
   for (const auto magic : {"\x89PNG"sv, "BM"sv, "P5"sv, "P6"sv}) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Group normalisation: the sums of one example are batch norm's over its own rows, folded from
 // channels into groups. One example is small enough to stay in the cache between its two passes.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/activation.h"

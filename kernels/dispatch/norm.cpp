@@ -66,6 +66,8 @@ void check_backward(const Door& door, const NormBackward& a, Activation activati
   if (a.dresidual_mode != GradMode::kSkip) {
     door.require(a.has_residual, "dresidual is wanted, but there was no residual");
     door.expect("dresidual", dresidual, a.x.shape(), dtype);
+    door.require(a.dresidual_mode == GradMode::kOverwrite || dresidual.data() != a.dy.data(),
+                 "dresidual cannot be dy and accumulate");
   }
   if (a.param_mode != GradMode::kSkip) {
     door.expect("dgamma", dgamma, per_channel, dtype);

@@ -142,7 +142,9 @@ LrFunction parse_function(std::string_view text) {
   const std::string_view function = given.extract("lrPolicy").mapped()[0];
   const auto [named, decay] = parse_function_name(function);
   LrFunction f{.shape = named->shape, .decay = decay, .l = {}};
-  const std::string keys = "0" + std::string(named->keys) + (decay == LrDecay::kExp ? "g" : "");
+  std::string keys(named->keys);
+  keys += '0';
+  if (decay == LrDecay::kExp) keys += 'g';
   const std::array<std::tuple<char, std::string_view, double*>, 4> numbers = {
       {{'0', "k0", &f.k0}, {'1', "k1", &f.k1}, {'g', "gamma", &f.gamma}, {'p', "p", &f.p}}};
   for (const auto& [letter, number_key, target] : numbers) {
@@ -296,7 +298,7 @@ std::string print(const LrFunction& f) {
   std::string out;
   if (has('1')) out += fmt::format("k1_{}+", f.k1);
   out += fmt::format("k0_{}+lrPolicy_{}{}", f.k0, named.text, suffix);
-  if (has('l')) out += "+l_" + print(f.l);
+  if (has('l')) out.append("+l_").append(print(f.l));
   if (has('g') || f.decay == LrDecay::kExp) out += fmt::format("+gamma_{}", f.gamma);
   if (has('p')) out += fmt::format("+p_{}", f.p);
   return out;
@@ -313,8 +315,11 @@ LrSpec parse_lr_spec(std::string_view text, const LrDefaults& defaults) {
 
 std::string print(const LrSpec& spec) {
   std::string out;
-  for (const LrFunction& f : spec.segments) out += (out.empty() ? "" : "-") + print(f);
-  if (!spec.boundaries.empty()) out += std::string(kAt) + print(spec.boundaries);
+  for (const LrFunction& f : spec.segments) {
+    if (!out.empty()) out += '-';
+    out += print(f);
+  }
+  if (!spec.boundaries.empty()) out.append(kAt).append(print(spec.boundaries));
   if (spec.lrbench_compat) out += kCompat;
   return out;
 }

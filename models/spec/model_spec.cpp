@@ -16,9 +16,9 @@ namespace {
 
 const std::vector<zoo::Family>& families() {
   static const std::vector<zoo::Family> all = {
-      zoo::small_cnn(),    zoo::resnet_cifar(), zoo::resnet(),
-      zoo::wide_resnet(),  zoo::mobilenet_v1(), zoo::mobilenet_v2(),
-      zoo::densenet_bc(),  zoo::densenet(),     zoo::squeezenet()};
+      zoo::small_cnn(),   zoo::resnet_cifar(), zoo::resnet(),
+      zoo::wide_resnet(), zoo::mobilenet_v1(), zoo::mobilenet_v2(),
+      zoo::densenet_bc(), zoo::densenet(),     zoo::squeezenet()};
   return all;
 }
 
@@ -43,9 +43,8 @@ std::optional<std::vector<std::int64_t>> numbers_of(const zoo::Family& family,
   std::vector<std::int64_t> numbers;
   if (family.numbers == 0) return rest.empty() ? std::optional(numbers) : std::nullopt;
   for (const std::string& piece : split(rest, '-')) {
-    const bool digits = !piece.empty() && std::all_of(piece.begin(), piece.end(), [](char c) {
-      return c >= '0' && c <= '9';
-    });
+    const bool digits = !piece.empty() && std::all_of(piece.begin(), piece.end(),
+                                                      [](char c) { return c >= '0' && c <= '9'; });
     const auto n = digits && piece[0] != '0' ? parse_int(piece) : std::nullopt;
     if (!n) return std::nullopt;
     numbers.push_back(*n);
@@ -176,7 +175,9 @@ std::string print(const ModelSpec& spec) {
 std::vector<ModelInfo> models() {
   std::vector<ModelInfo> out;
   for (const auto& f : families()) {
-    ModelInfo info{.pattern = f.pattern, .description = f.description, .options = "",
+    ModelInfo info{.pattern = f.pattern,
+                   .description = f.description,
+                   .options = "",
                    .published = f.published};
     if (!f.rule.empty()) info.description += "; " + f.rule;
     for (const auto& o : f.options) {
@@ -189,8 +190,9 @@ std::vector<ModelInfo> models() {
 }
 
 Graph build_model(const ModelSpec& spec, const ModelContext& context) {
-  GRAFT_CHECK(context.classes >= 2 && context.height >= 1 && context.width >= 1, "build_model: ",
-              context.classes, " classes, images of ", context.height, "x", context.width);
+  GRAFT_CHECK(context.classes >= 2 && context.height >= 1 && context.width >= 1,
+              "build_model: ", context.classes, " classes, images of ", context.height, "x",
+              context.width);
   try {
     zoo::NetBuilder net(context);
     const ValueId logits = family_of(spec).build(net, spec);

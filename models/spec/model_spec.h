@@ -33,9 +33,9 @@ struct ModelSpec {
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
-/// Reads e.g. `resnet20`, `wrn-16-2:dropout=0.3`, `mobilenet_v2:width=1.4,stem=cifar`. Throws Error(kUsage) for
-/// an unknown model or option, a wrong value or a depth that the family does not have; the message says
-/// what was probably meant and lists what there is.
+/// Reads e.g. `resnet20`, `wrn-16-2:dropout=0.3`, `mobilenet_v2:width=1.4,stem=cifar`. Throws
+/// Error(kUsage) for an unknown model or option, a wrong value or a depth that the family does not
+/// have; the message says what was probably meant and lists what there is.
 [[nodiscard]] ModelSpec parse_model_spec(std::string_view text);
 
 /// Canonical text; parse_model_spec(print(spec)) == spec.
@@ -45,7 +45,7 @@ struct ModelSpec {
 struct ModelInfo {
   std::string pattern;  ///< e.g. "wrn-DEPTH-K"
   std::string description;
-  std::string options;  ///< e.g. "dropout=0"
+  std::string options;                 ///< e.g. "dropout=0"
   std::vector<std::string> published;  ///< names with a published parameter count
 };
 [[nodiscard]] std::vector<ModelInfo> models();
@@ -59,9 +59,9 @@ struct ModelContext {
 };
 
 /// The training graph, not fused: inputs "image" (1,H,W,3) and "label" (1) i32; outputs "logits"
-/// (1,classes) and "loss" (1), the node "loss"; behind it a Select node "select" with policy slot "sampler".
-/// The option `stem` is cifar (no early down-sampling) for images up to 64 pixels, imagenet above, unless given.
-/// Throws Error(kUsage) if the images are too small for the network.
+/// (1,classes) and "loss" (1), the node "loss"; behind it a Select node "select" with policy slot
+/// "sampler". The option `stem` is cifar (no early down-sampling) for images up to 64 pixels,
+/// imagenet above, unless given. Throws Error(kUsage) if the images are too small for the network.
 [[nodiscard]] Graph build_model(const ModelSpec& spec, const ModelContext& context);
 
 }  // namespace graft

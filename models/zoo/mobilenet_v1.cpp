@@ -13,9 +13,19 @@ struct Step {
   std::int64_t width;
   int stride;
 };
-constexpr std::array<Step, 13> kSteps = {{{64, 1}, {128, 2}, {128, 1}, {256, 2}, {256, 1},
-                                          {512, 2}, {512, 1}, {512, 1}, {512, 1}, {512, 1},
-                                          {512, 1}, {1024, 2}, {1024, 1}}};
+constexpr std::array<Step, 13> kSteps = {{{64, 1},
+                                          {128, 2},
+                                          {128, 1},
+                                          {256, 2},
+                                          {256, 1},
+                                          {512, 2},
+                                          {512, 1},
+                                          {512, 1},
+                                          {512, 1},
+                                          {512, 1},
+                                          {512, 1},
+                                          {1024, 2},
+                                          {1024, 1}}};
 
 ValueId build(NetBuilder& net, const ModelSpec& spec) {
   constexpr double kKerasEps = 1e-3;

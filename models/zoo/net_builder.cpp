@@ -31,17 +31,17 @@ std::int64_t NetBuilder::channels(ValueId x) const {
 
 ValueId NetBuilder::conv(const std::string& name, ValueId x, const ConvSpec& spec) {
   const std::int64_t in = channels(x);
-  return graph_.add(name,
-                    std::make_shared<Conv2d>(Conv2dOptions{
-                        .in_channels = in,
-                        .out_channels = spec.out,
-                        .kernel = spec.kernel,
-                        .stride = spec.stride,
-                        .pad = spec.pad < 0 ? spec.kernel / 2 : spec.pad,
-                        .groups = spec.depthwise ? static_cast<int>(in) : 1,
-                        .bias = spec.bias,
-                        .pad_end = spec.pad_end}),
-                    {x});
+  return graph_.add(
+      name,
+      std::make_shared<Conv2d>(Conv2dOptions{.in_channels = in,
+                                             .out_channels = spec.out,
+                                             .kernel = spec.kernel,
+                                             .stride = spec.stride,
+                                             .pad = spec.pad < 0 ? spec.kernel / 2 : spec.pad,
+                                             .groups = spec.depthwise ? static_cast<int>(in) : 1,
+                                             .bias = spec.bias,
+                                             .pad_end = spec.pad_end}),
+      {x});
 }
 
 ValueId NetBuilder::norm(const std::string& name, ValueId x) {
@@ -100,8 +100,8 @@ ValueId NetBuilder::classifier(const std::string& name, ValueId x) {
 }
 
 Graph NetBuilder::finish(ValueId logits) && {
-  const ValueId loss = graph_.add(
-      "loss", std::make_shared<CrossEntropy>(context_.label_smoothing), {logits, label_});
+  const ValueId loss = graph_.add("loss", std::make_shared<CrossEntropy>(context_.label_smoothing),
+                                  {logits, label_});
   graph_.select("select", loss, "sampler");
   graph_.mark_output("logits", logits);
   graph_.mark_output("loss", loss);

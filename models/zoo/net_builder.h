@@ -24,7 +24,8 @@ struct ConvSpec {
 };
 
 /// Groups of a group normalisation over `channels`: the largest divisor that is at most 32 (Wu & He
-/// 2018) and leaves four channels a group, so that narrow layers do not become instance norm; else 1.
+/// 2018) and leaves four channels a group, so that narrow layers do not become instance norm;
+/// else 1.
 [[nodiscard]] int group_count(std::int64_t channels);
 
 class NetBuilder {

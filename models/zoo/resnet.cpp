@@ -11,8 +11,8 @@ namespace graft::zoo {
 namespace {
 
 /// Parameter-free (option A) or projected (option B) shortcut; `x` itself where nothing changes.
-ValueId shortcut(NetBuilder& net, const std::string& block, ValueId x, std::int64_t out,
-                 int stride, bool projected) {
+ValueId shortcut(NetBuilder& net, const std::string& block, ValueId x, std::int64_t out, int stride,
+                 bool projected) {
   if (stride == 1 && net.channels(x) == out) return x;
   const std::string name = block + ".downsample";
   if (!projected) return net.subsample_pad(name, x, out, stride);
@@ -88,7 +88,8 @@ ValueId build_resnet_cifar(NetBuilder& net, const ModelSpec& spec) {
   constexpr std::int64_t kWidth = 16;
   const int n = static_cast<int>((spec.numbers[0] - 2) / 6);
   const ValueId x = net.norm_act("bn1", net.conv("conv1", net.image(), {.out = kWidth}));
-  return stages(net, x, basic_block, std::array{n, n, n}, kWidth, spec.text("shortcut", "A") == "B");
+  return stages(net, x, basic_block, std::array{n, n, n}, kWidth,
+                spec.text("shortcut", "A") == "B");
 }
 
 }  // namespace

@@ -43,9 +43,8 @@ ValueId build(NetBuilder& net, const ModelSpec& spec) {
   int index = 2;  // features.1 is the activation
   for (const Step& step : kSteps) {
     const std::string name = fmt::format("features.{}", index++);
-    x = step.squeeze == 0
-            ? net.max_pool(name, x, {.window = 3, .stride = 2, .ceil_mode = true})
-            : fire(net, name, x, step.squeeze, step.expand);
+    x = step.squeeze == 0 ? net.max_pool(name, x, {.window = 3, .stride = 2, .ceil_mode = true})
+                          : fire(net, name, x, step.squeeze, step.expand);
   }
   x = net.dropout("classifier.0", x, spec.number("dropout", 0.5));
   x = conv_relu(net, "classifier.1", x, {.out = net.context().classes, .kernel = 1});

@@ -15,9 +15,8 @@ ValueId wide_block(NetBuilder& net, const std::string& name, ValueId x, std::int
   ValueId y = net.conv(name + ".conv1", a, {.out = out, .stride = stride});
   y = net.dropout(name + ".dropout", net.norm_act(name + ".bn2", y), dropout);
   y = net.conv(name + ".conv2", y, {.out = out});
-  const ValueId side = same ? x
-                            : net.conv(name + ".convShortcut", a,
-                                       {.out = out, .kernel = 1, .stride = stride});
+  const ValueId side =
+      same ? x : net.conv(name + ".convShortcut", a, {.out = out, .kernel = 1, .stride = stride});
   return net.add(name + ".add", y, side);
 }
 

@@ -14,7 +14,7 @@ struct AugmentOptions {
   int pad = 0;        ///< random crop of the original size after padding by this much, 0: none
   bool flip = false;  ///< mirror left-right, one time in two
   int cutout = 0;  ///< side of one square that is set to the mean, clipped at the border; 0: none
-  Normalization normalization;
+  Normalization normalization = {};
 };
 
 /// Random crop (pad 4 at 32 x 32, in proportion else) and mirroring where the classes allow it: the

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <system_error>
 
 #include "engine/core/error.h"
 #include "engine/core/log.h"
@@ -37,9 +38,15 @@ bool is_image(const fs::path& path) {
   return std::find(kKnown.begin(), kKnown.end(), extension) != kKnown.end();
 }
 
+/// False also where the system does not tell.
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
 std::optional<fs::path> find_test_folder(const fs::path& root) {
   for (const char* folder : kTestFolders) {
-    if (fs::is_directory(root / folder)) return root / folder;
+    if (is_folder(root / folder)) return root / folder;
   }
   return std::nullopt;
 }
@@ -70,30 +77,30 @@ void check_options(const FolderOptions& options) {
 Folder::Folder(const fs::path& folder, Split split, const FolderOptions& options)
     : root_(folder), options_(options), name_("folder:" + folder.string()) {
   check_options(options);
-  if (!fs::is_directory(folder)) {
+  if (!is_folder(folder)) {
     fail(Errc::kData, "folder: there is no folder ", folder.string(), "; check the path");
   }
-  const bool has_train = fs::is_directory(folder / "train");
+  const bool has_train = is_folder(folder / "train");
   const fs::path train_folder = has_train ? folder / "train" : folder;
   const auto test_folder = has_train ? find_test_folder(folder) : std::nullopt;
   list_classes(train_folder);
   list_files(split == Split::kTest && test_folder ? *test_folder : train_folder);
+  const double share = kDefaultBadShare * static_cast<double>(files_.size());
+  max_bad_ =
+      options.max_bad >= 0 ? options.max_bad : std::max<std::int64_t>(1, std::llround(share));
+  if (options.verify) verify_all();
   if (!test_folder) hold_out(split);
   if (files_.empty()) {
     fail(Errc::kData, "folder: no ", data::name(split), " images in ", folder.string(),
          "; expected ", folder.string(), "/CLASS/FILE.jpg or .../{train,test}/CLASS/FILE.jpg");
   }
-  const double share = kDefaultBadShare * static_cast<double>(files_.size());
-  max_bad_ =
-      options.max_bad >= 0 ? options.max_bad : std::max<std::int64_t>(1, std::llround(share));
   index_classes();
   make_cache();
-  if (options.verify) verify_all();
 }
 
 void Folder::list_classes(const fs::path& train_folder) {
   for (const fs::path& entry : sorted_entries(train_folder)) {
-    if (fs::is_directory(entry) && !is_hidden(entry)) {
+    if (is_folder(entry) && !is_hidden(entry)) {
       class_names_.push_back(entry.filename().string());
     }
   }
@@ -105,7 +112,7 @@ void Folder::list_classes(const fs::path& train_folder) {
 
 void Folder::list_files(const fs::path& split_folder) {
   for (const fs::path& entry : sorted_entries(split_folder)) {
-    if (!fs::is_directory(entry) || is_hidden(entry)) continue;
+    if (!is_folder(entry) || is_hidden(entry)) continue;
     const std::string class_name = entry.filename().string();
     const auto found = std::find(class_names_.begin(), class_names_.end(), class_name);
     if (found == class_names_.end()) {
@@ -113,8 +120,10 @@ void Folder::list_files(const fs::path& split_folder) {
            did_you_mean(class_name, class_names_));
     }
     for (const fs::path& file : sorted_entries(entry)) {
-      if (is_hidden(file) || !is_image(file) || !fs::is_regular_file(file)) continue;
-      files_.push_back({file.lexically_relative(root_).string(), fs::file_size(file),
+      std::error_code unreadable;  // then it is no regular file of a known size: not ours
+      const std::uint64_t bytes = fs::file_size(file, unreadable);
+      if (is_hidden(file) || !is_image(file) || unreadable) continue;
+      files_.push_back({file.lexically_relative(root_).string(), bytes,
                         static_cast<int>(found - class_names_.begin())});
     }
   }
@@ -161,17 +170,14 @@ void Folder::make_cache() {
   cache_state_ = std::make_unique<std::atomic<std::uint8_t>[]>(files_.size());
 }
 
+/// Before the hold-out is drawn, so that a bad file has no influence on it either.
 void Folder::verify_all() {
   std::vector<std::uint8_t> pixels(image_size().bytes());
   std::vector<File> good;
   for (std::int64_t id = 0; id < size(); ++id) {
     if (decode(id, pixels)) good.push_back(files_[static_cast<std::size_t>(id)]);
   }
-  if (good.empty()) fail(Errc::kData, "folder: no good image in ", root_.string());
-  if (good.size() == files_.size()) return;
   files_ = std::move(good);
-  index_classes();
-  make_cache();
 }
 
 int Folder::label(std::int64_t id) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/data/label_noise.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -20,7 +21,7 @@ struct LoaderOptions {
   std::size_t ring_bytes = std::size_t{16} << 20;  ///< finished batches kept ready; two at least
   bool drop_last = false;                          ///< leave out a last batch that is not full
   std::uint64_t seed = 0;                          ///< of order and augmentation
-  AugmentOptions augment;
+  AugmentOptions augment = {};
 };
 
 struct LoaderStats {
@@ -31,7 +32,7 @@ struct LoaderStats {
 /// Makes the batches of an epoch in the background, ahead of the trainer by the ring's bytes. The
 /// sequence is a function of seed, epoch and ids: not of threads, ring size or the moment of a
 /// resume. When the ring is full the threads wait; nothing is dropped. Once warm, a batch
-/// allocates nothing.
+/// allocates nothing. All of it lies in `memory`, which must be host memory.
 class Loader {
  public:
   Loader(DatasetPtr dataset, const LoaderOptions& options, MemoryResource& memory = host_memory());
@@ -44,6 +45,10 @@ class Loader {
   void start(std::uint32_t epoch, std::int64_t cursor = 0);
   /// As above, with the examples that a sampler chose, in its order.
   void start(std::uint32_t epoch, std::vector<std::int64_t> ids, std::int64_t cursor = 0);
+  /// So that {7} is a list, not a cursor.
+  void start(std::uint32_t epoch, std::initializer_list<std::int64_t> ids) {
+    start(epoch, std::vector<std::int64_t>(ids));
+  }
 
   /// The next batch, or nullptr at the end of the epoch. It stays valid until the next call of
   /// next() or start(). Rethrows what a thread met while making it, at this and every further call.

@@ -13,7 +13,7 @@ namespace graft::data {
 struct SyntheticOptions {
   std::int64_t train = 10000, test = 2000;
   std::uint64_t seed = 0;
-  double hard = 0.4;   ///< share of examples in the difficult tail
+  double hard = 0.4;  ///< share of examples in the difficult tail
 };
 
 /// Ten shapes and textures of 32 x 32 on coloured grounds, drawn by formula: needs no file. Classes

@@ -15,16 +15,22 @@
 namespace graft {
 namespace {
 
-/// The options of a sampler with presets: the preset first, then what is given.
-template <class Options>
-Options read_options(std::string_view owner, const Json& json) {
-  OptionReader reader(owner, json);
+/// "default" or "paper".
+std::string read_preset(std::string_view owner, OptionReader& reader) {
   std::string preset = "default";
   reader("preset", preset);
   if (preset != "default" && preset != "paper") {
     fail(Errc::kUsage, owner, ": unknown preset '", preset, "', expects default or paper",
          did_you_mean(preset, std::vector<std::string>{"default", "paper"}));
   }
+  return preset;
+}
+
+/// The options of a sampler with presets: the preset first, then what is given.
+template <class Options>
+Options read_options(std::string_view owner, const Json& json) {
+  OptionReader reader(owner, json);
+  const std::string preset = read_preset(owner, reader);
   Options options = preset == "paper" ? Options::paper() : Options::standard();
   options.visit(reader);
   reader.reject_unknown();
@@ -32,7 +38,10 @@ Options read_options(std::string_view owner, const Json& json) {
 }
 
 std::unique_ptr<Sampler> make_traditional(const Json& json) {
-  OptionReader("sampler traditional", json).reject_unknown();
+  constexpr std::string_view kOwner = "sampler traditional";
+  OptionReader reader(kOwner, json);
+  (void)read_preset(kOwner, reader);  // one and the same in both
+  reader.reject_unknown();
   return std::make_unique<Traditional>();
 }
 

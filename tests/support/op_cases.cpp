@@ -108,6 +108,11 @@ std::vector<ConvCase> conv_cases() {
       {2, 12, 6, 6, 18, 3, 3, same(1, 1, 3), true},           // groups
       {2, 16, 7, 7, 16, 3, 3, same(1, 1, 16)},                // depthwise
       {3, 24, 8, 8, 24, 3, 3, same(2, 1, 24), true},
+      {1, 48, 7, 9, 48, 3, 3, same(2, 1, 48)},
+      {2, 32, 9, 5, 32, 3, 3, same(1, 1, 32), true},
+      {2, 16, 6, 5, 16, 3, 3, same(1, 0, 16)},
+      {3, 32, 1, 1, 32, 3, 3, same(1, 1, 32)},  // only the middle tap is inside
+      {1, 16, 2, 1, 16, 3, 3, same(2, 1, 16)},
       {1, 5, 7, 6, 5, 5, 5, same(1, 2, 5)},
       {2, 6, 5, 5, 12, 3, 3, same(1, 1, 6)},                   // depthwise with multiplier 2
       {2, 3, 6, 8, 4, 1, 5, {.pad_left = 2, .pad_right = 2}},  // flat filter

@@ -62,8 +62,8 @@ GRAFT_INLINE void with_count(int n, F f) {
   }
 }
 
-/// Channel blocks jump through memory, which hardware prefetchers do not follow: each output asks for its
-/// share of the rows that come next, in order.
+/// Channel blocks jump through memory, which hardware prefetchers do not follow: each output asks
+/// for its share of the rows that come next, in order.
 struct Prefetch {
   const float *x, *y;
   Index x_lines;  ///< a line of y
@@ -85,12 +85,18 @@ GRAFT_INLINE Prefetch prefetch_after(const DepthwiseGeometry& g, const Row& row,
 template <class F>
 GRAFT_INLINE void with_taps(const Taps& taps, F f) {
   switch (taps.begin * kFilter + taps.end) {
-    case 1: return f.template operator()<0, 1>();
-    case 2: return f.template operator()<0, 2>();
-    case kFilter + 2: return f.template operator()<1, 2>();
-    case kFilter + 3: return f.template operator()<1, 3>();
-    case 2 * kFilter + 3: return f.template operator()<2, 3>();
-    default: return;
+    case 1:
+      return f.template operator()<0, 1>();
+    case 2:
+      return f.template operator()<0, 2>();
+    case kFilter + 2:
+      return f.template operator()<1, 2>();
+    case kFilter + 3:
+      return f.template operator()<1, 3>();
+    case 2 * kFilter + 3:
+      return f.template operator()<2, 3>();
+    default:
+      return;
   }
 }
 
@@ -98,9 +104,11 @@ GRAFT_INLINE void with_taps(const Taps& taps, F f) {
 template <class F>
 GRAFT_INLINE void for_outputs(const DepthwiseGeometry& g, const Row& row, F f) {
   const auto border = [&](Index q) __attribute__((always_inline)) {
-    with_taps(taps_of(q * g.stride - g.pad_left, g.w),
-              [&]<int kBegin, int kEnd>()
-                  __attribute__((always_inline)) { f.template operator()<kBegin, kEnd>(q); });
+    with_taps(
+        taps_of(q * g.stride - g.pad_left, g.w), [&]<int kBegin, int kEnd>()
+                                                     __attribute__((always_inline)) {
+                                                       f.template operator()<kBegin, kEnd>(q);
+                                                     });
   };
   for (Index q = 0; q < row.begin; ++q) border(q);
   for (Index q = row.begin; q < row.end; ++q) f.template operator()<0, kFilter>(q);
@@ -119,19 +127,20 @@ void forward_row(const DepthwiseGeometry g, const Row row, const float* w, const
     }
     const Vec start = load(bias + c);
     const float* x = row.x - g.pad_left * g.c + c;
-    for_outputs(g, row, [&]<int kBegin, int kEnd>(Index q) __attribute__((always_inline)) {
-      const float* from = x + q * g.stride * g.c;
-      Vec sum = start;
+    for_outputs(
+        g, row, [&]<int kBegin, int kEnd>(Index q) __attribute__((always_inline)) {
+          const float* from = x + q * g.stride * g.c;
+          Vec sum = start;
 #pragma GCC unroll 3
-      for (int r = 0; r < R; ++r) {
+          for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
-        for (int s = kBegin; s < kEnd; ++s) {
-          sum += weight[r][s] * load(from + r * row.pitch + s * g.c);
-        }
-      }
-      at(y + q * g.c + c) = sum;
-      ahead.next();
-    });
+            for (int s = kBegin; s < kEnd; ++s) {
+              sum += weight[r][s] * load(from + r * row.pitch + s * g.c);
+            }
+          }
+          at(y + q * g.c + c) = sum;
+          ahead.next();
+        });
   }
 }
 
@@ -152,18 +161,19 @@ void weight_row(const DepthwiseGeometry g, const Row row, const float* dy, float
   for (Index c = 0; c < g.c; c += kLanes) {
     Vec sum[R][kFilter] = {};
     const float* x = row.x - g.pad_left * g.c + c;
-    for_outputs(g, row, [&]<int kBegin, int kEnd>(Index q) __attribute__((always_inline)) {
-      const float* from = x + q * g.stride * g.c;
-      const Vec gradient = load(dy + q * g.c + c);
+    for_outputs(
+        g, row, [&]<int kBegin, int kEnd>(Index q) __attribute__((always_inline)) {
+          const float* from = x + q * g.stride * g.c;
+          const Vec gradient = load(dy + q * g.c + c);
 #pragma GCC unroll 3
-      for (int r = 0; r < R; ++r) {
+          for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
-        for (int s = kBegin; s < kEnd; ++s) {
-          sum[r][s] += gradient * load(from + r * row.pitch + s * g.c);
-        }
-      }
-      ahead.next();
-    });
+            for (int s = kBegin; s < kEnd; ++s) {
+              sum[r][s] += gradient * load(from + r * row.pitch + s * g.c);
+            }
+          }
+          ahead.next();
+        });
     for (int r = 0; r < R; ++r) {
       for (int s = 0; s < kFilter; ++s) at(dw + (r * kFilter + s) * g.c + c) += sum[r][s];
     }

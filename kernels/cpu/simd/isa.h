@@ -27,5 +27,12 @@ GRAFT_INLINE float clamp(float v, float lo, float hi) {
   return v > hi ? hi : v;
 }
 
+/// keep ? v : 0. As an AND: compilers turn the plain choice into a load that waits for the
+/// condition, which halves the speed of loops bound by memory.
+GRAFT_INLINE float keep_if(bool keep, float v) {
+  const std::uint32_t all = keep ? ~std::uint32_t{0} : 0;
+  return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, v) & all);
+}
+
 }  // namespace
 }  // namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA

@@ -7,6 +7,10 @@ namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
 namespace {
 
 constexpr int kRows = 4;
+#ifndef AHEAD
+#define AHEAD 4096
+#endif
+constexpr Index kAheadFloats = AHEAD;
 
 /// Calls step.template operator()<R>(first place, columns) for groups of rows, then for what is
 /// left.
@@ -20,10 +24,20 @@ GRAFT_INLINE void for_rows(Index begin, Index end, Index width, Step step) {
   if (at < end) step.template operator()<1>(at, end - at);
 }
 
+/// Asks for what a group of rows will read a few groups on. Rows of a group are read side by side, which
+/// hardware prefetchers lose at every group's end.
+GRAFT_INLINE void prefetch(const float* stream, Index at, Index width) {
+  constexpr Index kLine = 16;
+  const Index group = kRows * width;
+  const Index ahead = group * (1 + kAheadFloats / group);
+  for (Index i = 0; i < group; i += kLine) __builtin_prefetch(stream + at + ahead + i, 0, 2);
+}
+
 void moments(const float* x, Index n, Index width, const float* pivot, float* sum, float* squares) {
   for_rows(
       0, n, width, [=]<int R>(Index at, Index columns) __attribute__((always_inline)) {
         const float* row = x + at;
+        if (R == kRows) prefetch(x, at, width);
 #pragma omp simd
         for (Index j = 0; j < columns; ++j) {
           float s = sum[j], q = squares[j];
@@ -47,6 +61,10 @@ GRAFT_INLINE void normalise_as(const NormForward& a, Index begin, Index end) {
         const float* x = k.x + at;
         const float* residual = k.residual + (kResidual ? at : 0);
         float* y = k.y + at;
+        if (R == kRows) {
+          prefetch(k.x, at, k.width);
+          if constexpr (kResidual) prefetch(k.residual, at, k.width);
+        }
 #pragma omp simd
         for (Index j = 0; j < columns; ++j) {
           const float mean = k.mean[j], scale = k.scale[j], beta = k.beta[j];
@@ -77,7 +95,15 @@ GRAFT_INLINE float gradient(const NormBackwardLoop& k, Index i, float centred, f
   if constexpr (kDy2) g += k.dy2[i];
   if constexpr (kMask == MaskFrom::kNothing) return g;
   const float v = kMask == MaskFrom::kX ? centred * scale + beta : k.y[i];
-  return (v > 0) & (v < k.hi) ? g : 0.0f;
+  return keep_if((v > 0) & (v < k.hi), g);
+}
+
+template <MaskFrom kMask, bool kDy2>
+GRAFT_INLINE void prefetch_inputs(const NormBackwardLoop& k, Index at) {
+  prefetch(k.x, at, k.width);
+  prefetch(k.dy, at, k.width);
+  if constexpr (kDy2) prefetch(k.dy2, at, k.width);
+  if constexpr (kMask == MaskFrom::kY) prefetch(k.y, at, k.width);
 }
 
 template <MaskFrom kMask, bool kDy2, DzMode kDz>
@@ -85,6 +111,7 @@ void sums_as(const NormBackwardLoop& a, Index begin, Index end, float* sum_g, fl
   const NormBackwardLoop k = a;
   for_rows(
       begin, end, k.width, [=]<int R>(Index at, Index columns) __attribute__((always_inline)) {
+        if (R == kRows) prefetch_inputs<kMask, kDy2>(k, at);
 #pragma omp simd
         for (Index j = 0; j < columns; ++j) {
           const float mean = k.mean[j], scale = k.scale[j], beta = k.beta[j];
@@ -110,6 +137,7 @@ void input_as(const NormBackwardLoop& a, Index begin, Index end) {
   const NormBackwardLoop k = a;
   for_rows(
       begin, end, k.width, [=]<int R>(Index at, Index columns) __attribute__((always_inline)) {
+        if (R == kRows) prefetch_inputs<kMask, kDy2>(k, at);
 #pragma omp simd
         for (Index j = 0; j < columns; ++j) {
           const float mean = k.mean[j], scale = k.scale[j], beta = k.beta[j];

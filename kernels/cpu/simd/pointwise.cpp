@@ -17,11 +17,11 @@ void add_clamp(const float* a, const float* b, float* y, Index n, float lo, floa
 void mask(const float* y, const float* dy, float* dx, Index n, float hi, bool accumulate) {
   if (accumulate) {
 #pragma omp simd
-    for (Index i = 0; i < n; ++i) dx[i] += (y[i] > 0) & (y[i] < hi) ? dy[i] : 0.0f;
+    for (Index i = 0; i < n; ++i) dx[i] += keep_if((y[i] > 0) & (y[i] < hi), dy[i]);
     return;
   }
 #pragma omp simd
-  for (Index i = 0; i < n; ++i) dx[i] = (y[i] > 0) & (y[i] < hi) ? dy[i] : 0.0f;
+  for (Index i = 0; i < n; ++i) dx[i] = keep_if((y[i] > 0) & (y[i] < hi), dy[i]);
 }
 
 void add(const float* x, float* y, Index n) {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the golden fixtures of tests/oracle: what PyTorch computes in f64 for four small networks.
 
-    python3 tests/oracle/gen/golden.py                        # writes tests/oracle/golden_*.safetensors
+    python3 tests/oracle/gen/golden.py                        # writes golden_*.safetensors
     python3 tests/oracle/gen/golden.py --check [--dtype f32]  # recomputes, compares, writes nothing
 
 Weights and inputs are not stored: both sides draw them from Philox (philox.py, engine/core/rng.h).
@@ -15,7 +15,6 @@ import math
 import pathlib
 import struct
 import sys
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -25,15 +24,15 @@ import philox
 
 ORACLE = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ORACLE.parent.parent / "bench" / "peers"))
-from pytorch_models import MobileNetV2, WideResNet, densenet_bc, resnet_cifar  # noqa: E402
+from pytorch_models import build  # noqa: E402
 
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Seeds are chosen, not arbitrary: see "Seeds" in README.md."""
+    """`seed` is chosen, not arbitrary: see "Conditioning" in README.md."""
 
-    build: Callable[[], torch.nn.Module]
+    model: str
     seed: int
     batch: int
     beta: float
@@ -41,10 +40,10 @@ class Recipe:
 
 
 RECIPES = {
-    "resnet20": Recipe(lambda: resnet_cifar(20), 295, 8, 1.0, 0.001),
-    "wrn-16-2": Recipe(lambda: WideResNet(16, 2), 84, 8, 2.0, 0.01),
-    "mobilenetv2": Recipe(lambda: MobileNetV2(1.0, 10, "cifar", 0.0), 56, 4, 2.5, 0.0005),
-    "densenet-bc-22-12": Recipe(lambda: densenet_bc(22, 12), 70, 8, 2.0, 0.01),
+    "resnet20": Recipe("resnet20", 295, 8, 1.0, 0.001),
+    "wrn-16-2": Recipe("wrn-16-2", 84, 8, 2.0, 0.01),
+    "mobilenet_v2": Recipe("mobilenet_v2:dropout=0", 56, 4, 2.5, 0.0005),
+    "densenet-bc-22-12": Recipe("densenet-bc-22-12", 70, 8, 2.0, 0.01),
 }
 STEPS = 10
 SGD = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.2}
@@ -53,8 +52,8 @@ FULL, SAMPLES = 64, 32
 
 
 def draw_parameter(recipe, index, name, parameter):
-    """f32 values in PyTorch's order, as f64: gamma 1+0.1n, biases beta+0.1n, filters N(0, 2/fan_in),
-    linear weights N(0, 0.25/fan_in)."""
+    """f32 values in PyTorch's order, as f64: gamma 1+0.1n, biases beta+0.1n, filters
+    N(0, 2/fan_in), linear weights N(0, 0.25/fan_in)."""
     shape = tuple(parameter.shape)
     scale, offset = 0.1, 1.0 if name.endswith("weight") else recipe.beta
     if len(shape) > 1:
@@ -67,7 +66,7 @@ def draw_parameter(recipe, index, name, parameter):
 def prepare(recipe, dtype):
     """The model with its drawn state, x as (N,C,H,W), labels."""
     seed, n = recipe.seed, recipe.batch
-    model = recipe.build().to(dtype)
+    model = build(recipe.model).to(dtype)
     with torch.no_grad():
         for index, (key, p) in enumerate(model.named_parameters()):
             p.copy_(draw_parameter(recipe, index, key, p))
@@ -120,7 +119,7 @@ def compute(name, dtype=torch.float64):
     arrays = {k: v.numpy() for k, v in out.items()}
     metadata = {
         "format": "graft-golden-1",
-        "model": name,
+        "model": recipe.model,
         "seed": str(recipe.seed),
         "batch": str(recipe.batch),
         "beta": str(recipe.beta),
@@ -214,7 +213,7 @@ def main():
             print(f"{path.name}: {path.stat().st_size} bytes, losses {losses}")
             continue
         arrays, _ = compute(name, torch.float64 if args.dtype == "f64" else torch.float32)
-        numels = {k: p.numel() for k, p in RECIPES[name].build().named_parameters()}
+        numels = {k: p.numel() for k, p in build(RECIPES[name].model).named_parameters()}
         worst = relative_errors(load(path), arrays, numels)
         for kind, (error, where) in worst.items():
             print(f"{name} {kind}: {error:.1e} {where}")

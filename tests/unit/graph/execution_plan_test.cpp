@@ -35,12 +35,16 @@ TEST_P(ExecutionPlanOf, GradientsAreWrittenBeforeTheyAreAddedTo) {
     if (!n.runs_backward) continue;
     ++backwards;
     for (const SlotId dy : {n.dy, n.dy2}) {
-      if (dy != kNoSlot) { EXPECT_TRUE(written[static_cast<std::size_t>(dy)]) << g.nodes()[i].name; }
+      if (dy != kNoSlot) {
+        EXPECT_TRUE(written[static_cast<std::size_t>(dy)]) << g.nodes()[i].name;
+      }
     }
     for (std::size_t j = 0; j < n.dx.size(); ++j) {
       if (n.dx_mode[j] == GradMode::kSkip) continue;
       const auto dx = static_cast<std::size_t>(n.dx[j]);
-      if (n.dx_mode[j] == GradMode::kAccumulate) { EXPECT_TRUE(written[dx]) << g.nodes()[i].name; }
+      if (n.dx_mode[j] == GradMode::kAccumulate) {
+        EXPECT_TRUE(written[dx]) << g.nodes()[i].name;
+      }
       written[dx] = true;
     }
   }
@@ -48,9 +52,9 @@ TEST_P(ExecutionPlanOf, GradientsAreWrittenBeforeTheyAreAddedTo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Zoo, ExecutionPlanOf,
-                         ::testing::Values("small_cnn", "resnet20", "resnet50", "wrn-16-2:dropout=0.3",
-                                           "mobilenet_v1", "mobilenet_v2", "densenet-bc-40-12",
-                                           "squeezenet1_1"),
+                         ::testing::Values("small_cnn", "resnet20", "resnet50",
+                                           "wrn-16-2:dropout=0.3", "mobilenet_v1", "mobilenet_v2",
+                                           "densenet-bc-40-12", "squeezenet1_1"),
                          [](const auto& test) { return testing::test_name(test.param); });
 
 TEST(ExecutionPlan, NamesTheFirstNodeThatCouplesTheRows) {

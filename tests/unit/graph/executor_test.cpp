@@ -14,8 +14,8 @@
 namespace graft {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::difference;
+using ::testing::HasSubstr;
 using testing::Net;
 using testing::same_bits;
 using testing::zoo_graph;

@@ -82,7 +82,9 @@ TEST(Freeze, EqualsTrainingTheSuffixOnTheStoredPrefixOutput) {
   EXPECT_TRUE(same_bits(suffix.output("logits"), whole.output("logits")));
   for (const auto& e : suffix.params.entries()) {
     EXPECT_TRUE(same_bits(e.value, whole.value(e.name))) << e.name;
-    if (!e.grad.empty()) { EXPECT_LE(difference(e.grad, whole.grad(e.name)), 1e-13) << e.name; }
+    if (!e.grad.empty()) {
+      EXPECT_LE(difference(e.grad, whole.grad(e.name)), 1e-13) << e.name;
+    }
   }
 }
 

@@ -36,7 +36,9 @@ TEST_P(FuseOf, SameOutputsAndGradientsAsUnfused) {
   EXPECT_LE(difference(b.output("logits"), a.output("logits")), 1e-12);
   EXPECT_LE(difference(b.output("loss"), a.output("loss")), 1e-12);
   for (const auto& e : a.params.entries()) {
-    if (!e.grad.empty()) { EXPECT_LE(difference(b.grad(e.name), e.grad), 1e-12) << e.name; }
+    if (!e.grad.empty()) {
+      EXPECT_LE(difference(b.grad(e.name), e.grad), 1e-12) << e.name;
+    }
     EXPECT_LE(difference(b.value(e.name), e.value), 1e-12) << e.name;  // running statistics
   }
   for (Net* net : {&a, &b}) net->forward(Phase::kEval);

@@ -101,7 +101,8 @@ TEST(Graph, FreezesExactlyWhatAValueDependsOn) {
 TEST(Graph, DeclaresParametersInNodeOrder) {
   Graph g;
   const ValueId x = g.input("image", {1, 4, 4, 3});
-  const ValueId p = g.add("pool", std::make_shared<GlobalAvgPool>(), {g.add("conv", conv(3, 4), {x})});
+  const ValueId p =
+      g.add("pool", std::make_shared<GlobalAvgPool>(), {g.add("conv", conv(3, 4), {x})});
   g.add("fc", std::make_shared<Linear>(4, 2), {p});
   std::vector<std::string> names;
   for (const auto& [name, spec] : g.param_specs()) names.push_back(name);

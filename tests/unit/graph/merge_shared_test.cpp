@@ -16,7 +16,8 @@ using testing::zoo_graph;
 
 const testing::NetOptions kInference = {.dtype = DType::kF32, .training = false};
 
-/// Networks of one architecture; the weights of nodes up to `shared[i]` of network i are the first's.
+/// Networks of one architecture; the weights of nodes up to `shared[i]` of network i are the
+/// first's.
 class Family {
  public:
   Family(const std::string& model, const std::vector<std::string>& shared) {
@@ -91,8 +92,8 @@ void expect_same_outputs(const Family& family, const Graph& merged) {
   const auto net = family.run(merged);
   for (std::size_t i = 0; i < family.nets.size(); ++i) {
     for (const char* what : {"logits", "loss"}) {
-      EXPECT_TRUE(same_bits(net->output(family.names[i] + "/" + what),
-                            family.nets[i]->output(what)))
+      EXPECT_TRUE(
+          same_bits(net->output(family.names[i] + "/" + what), family.nets[i]->output(what)))
           << family.names[i] << " " << what;
     }
   }
@@ -112,8 +113,8 @@ TEST(MergeShared, RunsACommonStemOnceAndChangesNoBit) {
 TEST(MergeShared, NestsStemsOfDifferentDepth) {
   const Family family("resnet8:shortcut=B", {"", "layer2.0.act", "layer1.0.act"});
   const Graph merged = family.merge();
-  EXPECT_THAT(shares(merged), ::testing::ElementsAre("layer1.0.act.share [a, b, c]",
-                                                     "layer2.0.act.share [a, b]"));
+  EXPECT_THAT(shares(merged),
+              ::testing::ElementsAre("layer1.0.act.share [a, b, c]", "layer2.0.act.share [a, b]"));
   expect_same_outputs(family, merged);
 }
 

@@ -28,9 +28,11 @@ void draw_weights(Context& ctx, ParamStore& params, std::uint64_t seed) {
     const bool filter = e.spec.shape.rank() > 1;
     const double fan =
         static_cast<double>(e.spec.shape.numel()) / static_cast<double>(e.spec.shape[0]);
-    const double centre = filter ? 0 : e.spec.init.kind == Init::Kind::kConstant ? e.spec.init.value : 0;
-    const Tensor drawn = normal(e.spec.shape, seed_of(e.name, seed),
-                                filter ? std::sqrt(2 / fan) : kNoise, centre);
+    const double centre = filter                                      ? 0
+                          : e.spec.init.kind == Init::Kind::kConstant ? e.spec.init.value
+                                                                      : 0;
+    const Tensor drawn =
+        normal(e.spec.shape, seed_of(e.name, seed), filter ? std::sqrt(2 / fan) : kNoise, centre);
     Tensor value = e.value;
     const Tensor as = converted(drawn, value.dtype(), host_memory());
     copy_from_host(ctx, as.data(), value);
@@ -64,9 +66,8 @@ Net::Net(const Graph& graph, const NetOptions& o)
     if (n.kind != NodeKind::kInput) continue;
     const Shape shape = n.shape.with_batch(o.batch);
     if (n.dtype == DType::kI32) {
-      const ValueId logits = graph.find("loss") == kNoValue
-                                 ? kNoValue
-                                 : graph.node(graph.find("loss")).inputs[0];
+      const ValueId logits =
+          graph.find("loss") == kNoValue ? kNoValue : graph.node(graph.find("loss")).inputs[0];
       const std::int64_t classes = logits == kNoValue ? 2 : graph.node(logits).shape[1];
       label = labels(o.batch, static_cast<std::uint32_t>(classes), o.seed + 1);
     } else {
@@ -135,8 +136,8 @@ double network_gradient_gap(Net& net, int probes) {
     net.executor.backward(u[0], {.seed = kSeed, .example = net.examples, .epoch = net.epochs});
     return Tensors{net.params.grads().clone(host_memory())};
   };
-  // Small against the distance of any ReLU from its kink, also behind the norms of a deep network, which
-  // amplify it; rounding then costs about 1e-8.
+  // Small against the distance of any ReLU from its kink, also behind the norms of a deep network,
+  // which amplify it; rounding then costs about 1e-8.
   constexpr double kStep = 1e-8;
   return vjp_gap(forward, backward, {net.params.values().clone(host_memory())},
                  {.probes = probes, .eps = kStep});

@@ -26,7 +26,8 @@ struct GradientCase {
 class NetworkGradient : public ::testing::TestWithParam<GradientCase> {};
 
 TEST_P(NetworkGradient, MatchesFiniteDifferences) {
-  Net net(fuse(zoo_graph(GetParam().model, GetParam().side, GetParam().norm, 3)), {.batch = kBatch});
+  Net net(fuse(zoo_graph(GetParam().model, GetParam().side, GetParam().norm, 3)),
+          {.batch = kBatch});
   const double gap = network_gradient_gap(net, kProbes);
   RecordProperty("gap", std::to_string(gap * 1e9) + "e-9");
   EXPECT_LT(gap, kTolerance);

@@ -61,7 +61,9 @@ TEST(SelectNode, ChoosesNothingWithoutAPolicy) {
 
 constexpr const char* kEdge = "layer2.0.act";
 
-Graph kept_graph(const Graph& g) { return testing::with_identity(g, kEdge, NodeKind::kKeep, "keep"); }
+Graph kept_graph(const Graph& g) {
+  return testing::with_identity(g, kEdge, NodeKind::kKeep, "keep");
+}
 
 TEST(KeepNode, HoldsItsValueToTheEndOfTheRun) {
   const Graph g = zoo_graph("resnet8", 8);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every layer as the executor sees it: plan, forward and backward, in f64 against finite differences.
+// Every layer as the executor sees it: plan, forward and backward, in f64 against finite
+// differences.
 #include "layers/core/layer.h"
 
 #include <functional>
@@ -52,21 +53,31 @@ class Bench {
     differentiable = x.size() - c.labels;
     for (const ParamSpec& p : layer->params()) {
       const double centre = p.name == "weight" && p.shape.rank() == 1 ? 1 : 0;
-      params.push_back(p.name == "running_var" ? testing::uniform(p.shape, 60, 0.5, 2)
-                                               : testing::normal(p.shape, 60 + params.size(), 0.3, centre));
+      params.push_back(p.name == "running_var"
+                           ? testing::uniform(p.shape, 60, 0.5, 2)
+                           : testing::normal(p.shape, 60 + params.size(), 0.3, centre));
       const bool trains = p.kind == ParamKind::kTrainable;
       dparams.push_back(trains ? testing::full(p.shape, 0) : Tensor());
     }
     for (const SavedSpec& s : plan.saved) {
-      saved.push_back(Tensor::zeros(host_memory(), s.shape, s.dtype == DType::kF32 ? DType::kF64 : s.dtype));
+      saved.push_back(
+          Tensor::zeros(host_memory(), s.shape, s.dtype == DType::kF32 ? DType::kF64 : s.dtype));
     }
   }
 
   Tensor forward(Phase phase, bool frozen = false) {
     Tensor y = Tensor::allocate(host_memory(), plan.y, DType::kF64);
     testing::poison(y);
-    layer->forward({.ctx = ctx, .phase = phase, .frozen = frozen, .x = x, .params = params,
-                    .param_version = ++version, .saved = saved, .rows = rows, .ordinal = 2, .y = y});
+    layer->forward({.ctx = ctx,
+                    .phase = phase,
+                    .frozen = frozen,
+                    .x = x,
+                    .params = params,
+                    .param_version = ++version,
+                    .saved = saved,
+                    .rows = rows,
+                    .ordinal = 2,
+                    .y = y});
     return y;
   }
 
@@ -84,9 +95,20 @@ class Bench {
       if (!d.empty()) d = testing::full(d.shape(), start);
     }
     const Tensor none;
-    layer->backward({.ctx = ctx, .frozen = false, .x = x, .y = y, .params = params,
-                     .param_version = version, .saved = saved, .rows = rows, .ordinal = 2, .dy = dy,
-                     .dy2 = none, .dx_mode = modes, .dx = dx, .param_mode = mode,
+    layer->backward({.ctx = ctx,
+                     .frozen = false,
+                     .x = x,
+                     .y = y,
+                     .params = params,
+                     .param_version = version,
+                     .saved = saved,
+                     .rows = rows,
+                     .ordinal = 2,
+                     .dy = dy,
+                     .dy2 = none,
+                     .dx_mode = modes,
+                     .dx = dx,
+                     .param_mode = mode,
                      .dparams = dparams});
     Tensors out(dx.begin(), dx.begin() + static_cast<std::ptrdiff_t>(differentiable));
     for (const Tensor& d : dparams) {
@@ -134,21 +156,28 @@ std::vector<LayerCase> cases() {
   const auto relu = Activation::kRelu;
   const auto relu6 = Activation::kRelu6;
   return {
-      {"conv", make<Conv2d>(Conv2dOptions{.in_channels = 4, .out_channels = 6, .pad = 1}), {kImage}},
+      {"conv",
+       make<Conv2d>(Conv2dOptions{.in_channels = 4, .out_channels = 6, .pad = 1}),
+       {kImage}},
       {"conv_bias_stride2",
-       make<Conv2d>(Conv2dOptions{.in_channels = 4, .out_channels = 3, .stride = 2, .pad = 1, .bias = true}),
+       make<Conv2d>(
+           Conv2dOptions{.in_channels = 4, .out_channels = 3, .stride = 2, .pad = 1, .bias = true}),
        {kImage}},
       {"conv_depthwise",
        make<Conv2d>(Conv2dOptions{.in_channels = 4, .out_channels = 4, .pad = 1, .groups = 4}),
        {kImage}},
       {"conv_keras_padding",
-       make<Conv2d>(Conv2dOptions{.in_channels = 4, .out_channels = 2, .stride = 2, .pad = 0, .pad_end = 1}),
+       make<Conv2d>(
+           Conv2dOptions{.in_channels = 4, .out_channels = 2, .stride = 2, .pad = 0, .pad_end = 1}),
        {kImage}},
       {"linear", make<Linear>(6, 4, true), {{kRows, 6}}},
       {"linear_no_bias", make<Linear>(6, 4, false), {{kRows, 6}}},
       {"batch_norm", make<BatchNorm2d>(4, BatchNormOptions{}, false), {kImage}},
-      {"batch_norm_relu", make<BatchNorm2d>(4, BatchNormOptions{.activation = relu}, false), {kImage}},
-      {"batch_norm_residual_relu", make<BatchNorm2d>(4, BatchNormOptions{.activation = relu}, true),
+      {"batch_norm_relu",
+       make<BatchNorm2d>(4, BatchNormOptions{.activation = relu}, false),
+       {kImage}},
+      {"batch_norm_residual_relu",
+       make<BatchNorm2d>(4, BatchNormOptions{.activation = relu}, true),
        {kImage, kImage}},
       {"batch_norm_residual", make<BatchNorm2d>(4, BatchNormOptions{}, true), {kImage, kImage}},
       {"group_norm", make<GroupNorm>(4, GroupNormOptions{.groups = 2}, false), {kImage}},
@@ -163,7 +192,8 @@ std::vector<LayerCase> cases() {
       {"dropout", make<Dropout>(0.4), {kImage}},
       {"subsample_pad", make<SubsamplePad>(8, 2), {kImage}},
       {"max_pool", make<MaxPool2d>(PoolOptions{.window = 3, .stride = 2, .pad = 1}), {kImage}},
-      {"max_pool_ceil", make<MaxPool2d>(PoolOptions{.window = 3, .stride = 2, .ceil_mode = true}),
+      {"max_pool_ceil",
+       make<MaxPool2d>(PoolOptions{.window = 3, .stride = 2, .ceil_mode = true}),
        {kImage}},
       {"avg_pool", make<AvgPool2d>(PoolOptions{}), {kImage}},
       {"global_avg_pool", make<GlobalAvgPool>(), {kImage}},
@@ -260,7 +290,9 @@ TEST(DropoutLayer, ScalesWhatItKeepsAndIsAnIdentityElsewhere) {
   for (std::int64_t i = 0; i < y.numel(); ++i) {
     const double v = y.ptr<double>()[i], x = b.x[0].ptr<double>()[i];
     zeros += v == 0 ? 1 : 0;
-    if (v != 0) { EXPECT_NEAR(v, x / 0.6, 1e-12); }
+    if (v != 0) {
+      EXPECT_NEAR(v, x / 0.6, 1e-12);
+    }
   }
   EXPECT_GT(zeros, y.numel() / 4);
   EXPECT_LT(zeros, y.numel() / 2 + y.numel() / 10);
@@ -294,7 +326,8 @@ TEST(LayerFusion, HappensAtMostOnceEach) {
   const LayerPtr act = sum->with_activation(Activation::kRelu);
   ASSERT_NE(act, nullptr);
   EXPECT_EQ(act->with_activation(Activation::kRelu), nullptr);
-  EXPECT_EQ(bn.with_activation(Activation::kRelu)->with_residual(), nullptr);  // the sum comes first
+  EXPECT_EQ(bn.with_activation(Activation::kRelu)->with_residual(),
+            nullptr);  // the sum comes first
   EXPECT_NE(act->attributes(), bn.attributes());
 }
 

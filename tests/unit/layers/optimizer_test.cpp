@@ -24,9 +24,8 @@ struct Two {
   [[nodiscard]] double w(ParamId id) const { return store.entry(id).value.ptr<double>()[0]; }
 
   Context ctx{Backend::kRef};
-  ParamStore store{ctx,
-                   {{"a", {.name = "a", .shape = {1}}}, {"b", {.name = "b", .shape = {1}}}},
-                   DType::kF64};
+  ParamStore store{
+      ctx, {{"a", {.name = "a", .shape = {1}}}, {"b", {.name = "b", .shape = {1}}}}, DType::kF64};
 };
 
 TEST(Sgd, PlainStepWithWeightDecay) {

@@ -58,15 +58,15 @@ TEST(ParamStore, EntriesAreAlignedViewsOfTheFlatBlocks) {
   ParamStore store(ctx, declared(), DType::kF32);
   for (const auto& e : store.entries()) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(e.value.data()) % MemoryResource::kAlignment, 0u);
-    const Tensor& block =
-        e.spec.kind == ParamKind::kTrainable ? store.values() : store.buffers();
+    const Tensor& block = e.spec.kind == ParamKind::kTrainable ? store.values() : store.buffers();
     EXPECT_GE(e.value.data(), block.data());
     EXPECT_LE(static_cast<std::byte*>(e.value.data()) + e.value.bytes(),
               static_cast<std::byte*>(block.data()) + block.bytes());
     EXPECT_EQ(e.grad.empty(), e.spec.kind == ParamKind::kBuffer);
     if (!e.grad.empty()) {
-      EXPECT_EQ(static_cast<std::byte*>(e.grad.data()) - static_cast<std::byte*>(store.grads().data()),
-                static_cast<std::byte*>(e.value.data()) - static_cast<std::byte*>(store.values().data()));
+      EXPECT_EQ(
+          static_cast<std::byte*>(e.grad.data()) - static_cast<std::byte*>(store.grads().data()),
+          static_cast<std::byte*>(e.value.data()) - static_cast<std::byte*>(store.values().data()));
     }
   }
 }
@@ -81,7 +81,8 @@ TEST(ParamStore, GapsHoldZeros) {
   }
   for (const auto& e : store.entries()) {
     if (e.spec.kind == ParamKind::kBuffer) continue;
-    for (std::int64_t i = 0; i < e.value.numel(); ++i) entries += std::abs(testing::element(e.value, i));
+    for (std::int64_t i = 0; i < e.value.numel(); ++i)
+      entries += std::abs(testing::element(e.value, i));
   }
   EXPECT_NEAR(flat, entries, 1e-9);
 }
@@ -107,7 +108,8 @@ TEST(ParamStore, VersionMovesWithEveryChange) {
 
 TEST(ParamStore, WorksWithoutBuffers) {
   Context ctx(Backend::kRef);
-  ParamStore store(ctx, {{"w", {.name = "w", .shape = {3}, .init = Init::constant(2)}}}, DType::kF64);
+  ParamStore store(ctx, {{"w", {.name = "w", .shape = {3}, .init = Init::constant(2)}}},
+                   DType::kF64);
   store.initialise(ctx, 1);
   EXPECT_EQ(store.buffers().numel(), 0);
   EXPECT_EQ(store.entry(0).value.ptr<double>()[2], 2);
@@ -167,8 +169,8 @@ TEST(ParamInit, DrawsTheDeclaredDistributions) {
 TEST(ParamArchive, FiltersAreKCRSInTheArchive) {
   Context ctx(Backend::kRef);
   // Memory order (K,R,S,C): element = 1000 k + 100 r + 10 s + c.
-  const ParamSpec spec{.name = "weight", .shape = {2, 3, 2, 4}, .init = {},
-                       .order = ParamOrder::kFilterOhwi};
+  const ParamSpec spec{
+      .name = "weight", .shape = {2, 3, 2, 4}, .init = {}, .order = ParamOrder::kFilterOhwi};
   Tensor w = Tensor::allocate(host_memory(), spec.shape);
   std::int64_t at = 0;
   for (int k = 0; k < 2; ++k)

@@ -25,7 +25,10 @@ constexpr double kRelTol = 1e-9;
 
 std::string join(const json& list) {
   std::string out;
-  for (const json& item : list) out += (out.empty() ? "" : "+") + item.dump();
+  for (const json& item : list) {
+    if (!out.empty()) out += '+';
+    out += item.dump();
+  }
   return out;
 }
 
@@ -35,14 +38,15 @@ std::string to_text(const json& params) {
   std::string out;
   if (function == "PIECEWISE") {
     for (const json& policy : params.at("policies")) {
-      out += (out.empty() ? "" : "-") + to_text(policy);
+      if (!out.empty()) out += '-';
+      out += to_text(policy);
     }
     return out + "-AT-" + join(params.at("boundaries"));
   }
   out = "lrPolicy_" + function;
   for (const auto& [key, value] : params.items()) {
     if (key == "policy") continue;
-    out += "+" + key + "_" + (value.is_array() ? join(value) : value.dump());
+    out.append("+").append(key).append("_").append(value.is_array() ? join(value) : value.dump());
   }
   return out;
 }

@@ -55,11 +55,12 @@ TEST(ModelSpec, PrintsCanonically) {
 }
 
 TEST(ModelSpec, UnknownModelSaysWhatWasMeantAndWhatThereIs) {
-  EXPECT_THAT(refusal("resnet2O"), AllOf(HasSubstr("did you mean `resnet20`?"), HasSubstr("wrn-DEPTH-K")));
+  EXPECT_THAT(refusal("resnet2O"),
+              AllOf(HasSubstr("did you mean `resnet20`?"), HasSubstr("wrn-DEPTH-K")));
   EXPECT_THAT(refusal("mobilnet_v2"), HasSubstr("did you mean `mobilenet_v2`?"));
   EXPECT_THAT(refusal("small-cnn"), HasSubstr("did you mean `small_cnn`?"));
-  EXPECT_THAT(refusal("transformer"), AllOf(HasSubstr("unknown model 'transformer'"),
-                                            HasSubstr("graft inspect models")));
+  EXPECT_THAT(refusal("transformer"),
+              AllOf(HasSubstr("unknown model 'transformer'"), HasSubstr("graft inspect models")));
   EXPECT_THAT(refusal(""), HasSubstr("unknown model ''"));
 }
 

@@ -44,9 +44,10 @@ TEST_P(Models, RunWithEitherNorm) {
     EXPECT_EQ(logits.shape(), (Shape{2, 10}));
     expect_finite(logits);
     EXPECT_FALSE(same_bits(logits.rows(0, 1), logits.rows(1, 1)));
-    EXPECT_GT(plan_training(net.executor.graph(), net.executor.graph().output("loss"), 2, DType::kF32)
-                  .memory.bytes,
-              0u);
+    EXPECT_GT(
+        plan_training(net.executor.graph(), net.executor.graph().output("loss"), 2, DType::kF32)
+            .memory.bytes,
+        0u);
   }
 }
 
@@ -78,17 +79,19 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(ModelCase{"small_cnn", 32}, ModelCase{"resnet8", 32},
                       ModelCase{"resnet20:shortcut=B", 32}, ModelCase{"resnet18", 16},
                       ModelCase{"resnet18:stem=imagenet", 64}, ModelCase{"resnet50", 16},
-                      ModelCase{"wrn-10-2:dropout=0.3", 32}, ModelCase{"mobilenet_v1:alpha=0.25", 32},
+                      ModelCase{"wrn-10-2:dropout=0.3", 32},
+                      ModelCase{"mobilenet_v1:alpha=0.25", 32},
                       ModelCase{"mobilenet_v1:alpha=0.25,stem=imagenet", 64},
                       ModelCase{"mobilenet_v2:width=0.35", 32},
                       ModelCase{"mobilenet_v2:width=0.35,stem=imagenet", 64},
-                      ModelCase{"densenet-bc-22-12", 32}, ModelCase{"densenet121:stem=imagenet", 64},
-                      ModelCase{"squeezenet1_1", 32}),
+                      ModelCase{"densenet-bc-22-12", 32},
+                      ModelCase{"densenet121:stem=imagenet", 64}, ModelCase{"squeezenet1_1", 32}),
     [](const auto& test) { return testing::test_name(test.param.model); });
 
 std::vector<std::string> names_of(const std::string& model, std::int64_t side) {
   std::vector<std::string> names;
-  for (const auto& [name, spec] : testing::zoo_graph(model, side).param_specs()) names.push_back(name);
+  for (const auto& [name, spec] : testing::zoo_graph(model, side).param_specs())
+    names.push_back(name);
   return names;
 }
 
@@ -97,18 +100,18 @@ TEST(ModelNames, AreThoseOfTorchvision) {
               IsSupersetOf({"conv1.weight", "bn1.running_mean", "layer1.0.conv3.weight",
                             "layer1.0.downsample.0.weight", "layer1.0.downsample.1.bias",
                             "layer4.2.bn3.weight", "fc.weight", "fc.bias"}));
-  EXPECT_THAT(names_of("mobilenet_v2", 224),
-              IsSupersetOf({"features.0.0.weight", "features.0.1.running_var",
-                            "features.1.conv.0.0.weight", "features.1.conv.1.weight",
-                            "features.1.conv.2.bias", "features.2.conv.1.0.weight",
-                            "features.17.conv.3.weight", "features.18.1.weight",
-                            "classifier.1.weight"}));
-  EXPECT_THAT(names_of("densenet121", 224),
-              IsSupersetOf({"features.conv0.weight", "features.norm0.weight",
-                            "features.denseblock1.denselayer1.norm1.weight",
-                            "features.denseblock4.denselayer16.conv2.weight",
-                            "features.transition3.conv.weight", "features.norm5.bias",
-                            "classifier.bias"}));
+  EXPECT_THAT(
+      names_of("mobilenet_v2", 224),
+      IsSupersetOf({"features.0.0.weight", "features.0.1.running_var", "features.1.conv.0.0.weight",
+                    "features.1.conv.1.weight", "features.1.conv.2.bias",
+                    "features.2.conv.1.0.weight", "features.17.conv.3.weight",
+                    "features.18.1.weight", "classifier.1.weight"}));
+  EXPECT_THAT(
+      names_of("densenet121", 224),
+      IsSupersetOf({"features.conv0.weight", "features.norm0.weight",
+                    "features.denseblock1.denselayer1.norm1.weight",
+                    "features.denseblock4.denselayer16.conv2.weight",
+                    "features.transition3.conv.weight", "features.norm5.bias", "classifier.bias"}));
   EXPECT_THAT(names_of("squeezenet1_1", 224),
               IsSupersetOf({"features.0.bias", "features.3.squeeze.weight",
                             "features.12.expand3x3.bias", "classifier.1.weight"}));
@@ -119,8 +122,8 @@ TEST(ModelNames, AreThoseOfTheUsualCifarPorts) {
               IsSupersetOf({"block1.layer.0.bn1.weight", "block1.layer.0.convShortcut.weight",
                             "block3.layer.1.conv2.weight", "bn1.running_var", "fc.weight"}));
   EXPECT_THAT(names_of("mobilenet_v1", 224),
-              IsSupersetOf({"conv1.weight", "conv1_bn.bias", "conv_dw_1.weight", "conv_pw_13.weight",
-                            "conv_pw_13_bn.running_mean", "conv_preds.bias"}));
+              IsSupersetOf({"conv1.weight", "conv1_bn.bias", "conv_dw_1.weight",
+                            "conv_pw_13.weight", "conv_pw_13_bn.running_mean", "conv_preds.bias"}));
 }
 
 TEST(ModelBuild, StemFollowsTheImageUnlessSaid) {
@@ -133,8 +136,8 @@ TEST(ModelBuild, StemFollowsTheImageUnlessSaid) {
 TEST(ModelBuild, FinalMapsHaveTheirUsualSize) {
   const auto last = [](const char* model, std::int64_t side) {
     const Graph g = testing::zoo_graph(model, side);
-    const ValueId pool = g.find("avgpool") != kNoValue ? g.find("avgpool")
-                                                       : g.find("global_average_pooling2d");
+    const ValueId pool =
+        g.find("avgpool") != kNoValue ? g.find("avgpool") : g.find("global_average_pooling2d");
     return g.node(g.node(pool).inputs[0]).shape[1];
   };
   EXPECT_EQ(last("resnet50", 224), 7);

@@ -40,25 +40,26 @@ TEST_P(ParameterCount, IsThePublishedOne) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    ImageNet, ParameterCount,
-    ::testing::Values(CountCase{"resnet18", 224, 1000, 11689512}, CountCase{"resnet34", 224, 1000, 21797672},
-                      CountCase{"resnet50", 224, 1000, 25557032}, CountCase{"resnet101", 224, 1000, 44549160},
-                      CountCase{"resnet152", 224, 1000, 60192808},
-                      CountCase{"mobilenet_v1", 224, 1000, 4231976},
-                      CountCase{"mobilenet_v1:alpha=0.75", 224, 1000, 2585560},
-                      CountCase{"mobilenet_v1:alpha=0.5", 224, 1000, 1331592},
-                      CountCase{"mobilenet_v1:alpha=0.25", 224, 1000, 470072},
-                      CountCase{"mobilenet_v2", 224, 1000, 3504872},
-                      CountCase{"mobilenet_v2:width=0.35", 224, 1000, 1677128},
-                      CountCase{"mobilenet_v2:width=0.5", 224, 1000, 1968680},
-                      CountCase{"mobilenet_v2:width=0.75", 224, 1000, 2636424},
-                      CountCase{"mobilenet_v2:width=1.4", 224, 1000, 6108776},
-                      CountCase{"densenet121", 224, 1000, 7978856},
-                      CountCase{"densenet169", 224, 1000, 14149480},
-                      CountCase{"densenet201", 224, 1000, 20013928},
-                      CountCase{"squeezenet1_1", 224, 1000, 1235496}),
-    name_of);
+INSTANTIATE_TEST_SUITE_P(ImageNet, ParameterCount,
+                         ::testing::Values(CountCase{"resnet18", 224, 1000, 11689512},
+                                           CountCase{"resnet34", 224, 1000, 21797672},
+                                           CountCase{"resnet50", 224, 1000, 25557032},
+                                           CountCase{"resnet101", 224, 1000, 44549160},
+                                           CountCase{"resnet152", 224, 1000, 60192808},
+                                           CountCase{"mobilenet_v1", 224, 1000, 4231976},
+                                           CountCase{"mobilenet_v1:alpha=0.75", 224, 1000, 2585560},
+                                           CountCase{"mobilenet_v1:alpha=0.5", 224, 1000, 1331592},
+                                           CountCase{"mobilenet_v1:alpha=0.25", 224, 1000, 470072},
+                                           CountCase{"mobilenet_v2", 224, 1000, 3504872},
+                                           CountCase{"mobilenet_v2:width=0.35", 224, 1000, 1677128},
+                                           CountCase{"mobilenet_v2:width=0.5", 224, 1000, 1968680},
+                                           CountCase{"mobilenet_v2:width=0.75", 224, 1000, 2636424},
+                                           CountCase{"mobilenet_v2:width=1.4", 224, 1000, 6108776},
+                                           CountCase{"densenet121", 224, 1000, 7978856},
+                                           CountCase{"densenet169", 224, 1000, 14149480},
+                                           CountCase{"densenet201", 224, 1000, 20013928},
+                                           CountCase{"squeezenet1_1", 224, 1000, 1235496}),
+                         name_of);
 
 INSTANTIATE_TEST_SUITE_P(
     Cifar, ParameterCount,
@@ -80,15 +81,14 @@ INSTANTIATE_TEST_SUITE_P(
         CountCase{"mobilenet_v2:width=0.5", 32, 10, 700490},
         CountCase{"densenet-bc-22-12", 32, 10, 71686},
         CountCase{"densenet-bc-100-12", 32, 10, 769162},
-        CountCase{"densenet-bc-100-12", 32, 100, 800032},
-        CountCase{"densenet121", 32, 10, 6956298}, CountCase{"squeezenet1_1", 32, 10, 727626},
-        CountCase{"small_cnn", 32, 10, 57130}),
+        CountCase{"densenet-bc-100-12", 32, 100, 800032}, CountCase{"densenet121", 32, 10, 6956298},
+        CountCase{"squeezenet1_1", 32, 10, 727626}, CountCase{"small_cnn", 32, 10, 57130}),
     name_of);
 
 TEST(ParameterCountOfKeras, AddsTheRunningStatistics) {
   std::int64_t n = 0;
-  const Graph g = build_model(parse_model_spec("mobilenet_v1"),
-                              {.classes = 1000, .height = 224, .width = 224});
+  const Graph g =
+      build_model(parse_model_spec("mobilenet_v1"), {.classes = 1000, .height = 224, .width = 224});
   for (const auto& [name, spec] : g.param_specs()) n += spec.shape.numel();
   EXPECT_EQ(n, 4253864);
 }

@@ -44,6 +44,12 @@ void add_split(const TempFolder& folder, const std::string& split, int count) {
   add_class(folder, split + "/bee", 1, count);
 }
 
+/// Training images to play with, and a test folder, so that nothing is held out.
+void add_train(const TempFolder& folder, int count) {
+  add_split(folder, "train", count);
+  add_split(folder, "test", 1);
+}
+
 int level_of(const Dataset& dataset, std::int64_t id) {
   std::vector<std::uint8_t> pixels(dataset.image_size().bytes());
   dataset.read(id, pixels);
@@ -90,7 +96,7 @@ TEST(Folder, HoldsOutAShareOfEveryClass) {
 
 TEST(Folder, CorruptFileUnderTheLimitIsNamedOnceAndReplaced) {
   const TempFolder folder;
-  add_split(folder, "train", 4);
+  add_train(folder, 4);
   atomic_write(folder / "train/ant/img103.jpg", corrupt_jpeg());  // last of its class: wraps
   std::filesystem::remove(folder / "train/ant/img103.png");
   for (const std::int64_t cache : {0, 1}) {
@@ -110,7 +116,7 @@ TEST(Folder, CorruptFileUnderTheLimitIsNamedOnceAndReplaced) {
 
 TEST(Folder, CorruptFilesAboveTheLimitAreAnError) {
   const TempFolder folder;
-  add_split(folder, "train", 4);
+  add_train(folder, 4);
   atomic_write(folder / "train/ant/img100.png", corrupt_jpeg());
   atomic_write(folder / "train/bee/img102.png", "");
   const Folder train(folder.path(), Split::kTrain, {.size = 8});  // default: 1 of 8
@@ -121,7 +127,7 @@ TEST(Folder, CorruptFilesAboveTheLimitAreAnError) {
 
 TEST(Folder, VerifyGivesWhatTheCleanedFolderGives) {
   const TempFolder folder;
-  add_split(folder, "train", 5);
+  add_train(folder, 5);
   const Folder clean_before(folder.path(), Split::kTrain, {.size = 8});
   atomic_write(folder / "train/ant/img1015.jpg", corrupt_jpeg());
   atomic_write(folder / "train/bee/aaa.png", png(7).substr(0, 60));
@@ -136,9 +142,19 @@ TEST(Folder, VerifyGivesWhatTheCleanedFolderGives) {
   }));
 }
 
+TEST(Folder, VerifyKeepsTheHoldoutOfTheCleanedFolder) {
+  const TempFolder folder;
+  add_class(folder, "ant", 0, 20);
+  add_class(folder, "bee", 1, 20);
+  const FolderOptions options{.size = 8, .verify = true};
+  const Folder clean_before(folder.path(), Split::kTest, options);
+  atomic_write(folder / "ant/aaa.jpg", corrupt_jpeg());
+  EXPECT_EQ(Folder(folder.path(), Split::kTest, options).fingerprint(), clean_before.fingerprint());
+}
+
 TEST(Folder, ThreadsReadTheSamePixels) {
   const TempFolder folder;
-  add_split(folder, "train", 20);
+  add_train(folder, 20);
   atomic_write(folder / "train/ant/img105.png", corrupt_jpeg());
   const Folder train(folder.path(), Split::kTrain, {.size = 8});
   std::vector<std::jthread> threads;
@@ -170,7 +186,7 @@ TEST(Folder, WrongFoldersAreExplained) {
 
 TEST(Folder, WholeClassOfBadFilesIsAnError) {
   const TempFolder folder;
-  add_split(folder, "train", 2);
+  add_train(folder, 2);
   for (const char* name : {"img100.png", "img101.png"}) {
     atomic_write(folder / (std::string("train/ant/") + name), "P");
   }

@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/data/loader.h"
 
-#include <atomic>
-#include <cstdlib>
+#include <chrono>
 #include <cstring>
-#include <new>
+#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "tests/support/fails_with.h"
+#include "tests/unit/runtime_data/count_allocations.h"
 #include "tests/unit/runtime_data/fake_dataset.h"
-
-namespace {
-std::atomic<std::int64_t> g_allocations = 0;
-}  // namespace
-
-// Counts every allocation of this program.
-void* operator new(std::size_t bytes) {
-  ++g_allocations;
-  if (void* data = std::malloc(bytes == 0 ? 1 : bytes)) return data;
-  throw std::bad_alloc();
-}
-void operator delete(void* data) noexcept { std::free(data); }
-void operator delete(void* data, std::size_t) noexcept { std::free(data); }
 
 namespace graft::data {
 namespace {
@@ -213,9 +200,9 @@ TEST(Loader, WarmBatchesAllocateNothing) {
   (void)drain(loader);
   loader.start(1);
   for (int b = 0; b < 30; ++b) ASSERT_NE(loader.next(), nullptr);
-  const std::int64_t warm = g_allocations, warm_memory = memory.allocations();
+  const std::int64_t warm = testing::allocations(), warm_memory = memory.allocations();
   for (int b = 0; b < 40; ++b) (void)loader.next();
-  EXPECT_EQ(g_allocations, warm);
+  EXPECT_EQ(testing::allocations(), warm);
   EXPECT_EQ(memory.allocations(), warm_memory);
 }
 

@@ -105,6 +105,16 @@ TEST(SelectiveBackprop, A04_HistoryIsFedBeforePercentiles) {
   EXPECT_EQ(everything.select(one.view()).probability, std::vector<double>{1});
 }
 
+TEST(SelectiveBackprop, SelectsIffTheUniformIsBelowP) {
+  SelectiveBackprop sb(paper(1));
+  Slice slice = make_slice(1, 0, 0, 4);
+  slice.losses = {1, 2, 3, 4};  // P = 0, 1/4, 1/2, 3/4
+  slice.u_select = {0, .25F, .49F, .76F};
+  const Selection s = sb.select(slice.view());
+  EXPECT_EQ(s.rows, std::vector<std::int32_t>{2});
+  EXPECT_EQ(s.weights, std::vector<float>{1});
+}
+
 TEST(SelectiveBackprop, A05_TiesFollowTheConvention) {
   const std::int64_t m = 1024;
   Slice slice = make_slice(1, 0, 0, m);
