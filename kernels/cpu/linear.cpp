@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/dnnl.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 
 namespace graft::kernels::cpu {
@@ -38,9 +39,11 @@ void linear_fwd(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& bi
   const Sizes s = {x.shape()[0], x.shape()[1], w.shape()[0]};
   auto* ys = y.ptr<float>();
   if (!bias.empty()) {
-    for (std::int64_t n = 0; n < s.n; ++n) {
-      std::copy_n(bias.ptr<const float>(), s.k, ys + n * s.k);
-    }
+    parallel_rows(ctx, s.n, s.k, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t n = begin; n < end; ++n) {
+        std::copy_n(bias.ptr<const float>(), s.k, ys + n * s.k);
+      }
+    });
   }
   gemm(ctx, "linear_fwd", s.n, s.k, s.c, {x.ptr<const float>(), s.c},
        {w.ptr<const float>(), s.c, true}, bias.empty() ? 0.0f : 1.0f, ys);

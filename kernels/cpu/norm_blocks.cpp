@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::int64_t kVector = 16;     // floats of the widest vector
 constexpr std::int64_t kMinWidth = 128;  // independent sums that hide the latency of an addition
-constexpr std::int64_t kRowsAtOnce = 4;  // of the loops in simd/norm.cpp
+constexpr std::int64_t kCacheBytes = std::int64_t{8} << 20;  // a core's share of the last level
+constexpr std::int64_t kRowsAtOnce = 4;                      // of the loops in simd/norm.cpp
 constexpr std::int64_t kBlockFloats = 16384;
 constexpr std::int64_t kMinBlockRows = 64;  // so that partial sums stay small next to the data
 
@@ -110,6 +111,7 @@ simd::NormBackwardLoop backward_loop(const NormBackward& args, Activation activa
   loop.x = args.x.ptr<const float>();
   loop.dy = args.dy.ptr<const float>();
   loop.dy2 = args.dy2.ptr<const float>();
+  loop.beyond_cache = static_cast<std::int64_t>(args.x.bytes()) > kCacheBytes;
   loop.hi = bounds_of(activation).hi;
   if (activation != Activation::kNone) {
     loop.mask = args.has_residual ? simd::MaskFrom::kY : simd::MaskFrom::kX;

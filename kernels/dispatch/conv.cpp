@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/api/conv.h"
 
+#include "kernels/cpu/conv_1x1.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/depthwise.h"
 #include "kernels/dispatch/dispatch.h"
@@ -12,16 +13,19 @@ namespace {
 
 constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_fwd_why_not, cpu::depthwise_fwd},
+    {"gemm", Backend::kCpu, cpu::conv_1x1_fwd_why_not, cpu::conv_1x1_fwd},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_fwd},
     {"ref", Backend::kRef, never, ref::conv_fwd},
 };
 constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_data_why_not, cpu::depthwise_bwd_data},
+    {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_data_why_not, cpu::conv_1x1_bwd_data},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_bwd_data},
     {"ref", Backend::kRef, never, ref::conv_bwd_data},
 };
 constexpr Impl<decltype(conv_bwd_weight)> kConvBwdWeight[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_weight_why_not, cpu::depthwise_bwd_weight},
+    {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_weight_why_not, cpu::conv_1x1_bwd_weight},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_bwd_weight},
     {"ref", Backend::kRef, never, ref::conv_bwd_weight},
 };

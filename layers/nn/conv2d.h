@@ -18,7 +18,7 @@ struct Conv2dOptions {
 };
 
 /// x (N,H,W,C) -> y (N,P,Q,K). Parameters: weight (K,R,S,C/groups), bias (K). Starts as He et al.
-/// 2015, fan out, like torchvision's ResNet.
+/// 2015, fan out (K * R * S, whatever the groups), like torchvision.
 class Conv2d final : public Layer {
  public:
   explicit Conv2d(const Conv2dOptions& options);

@@ -20,7 +20,7 @@ constexpr std::size_t kPlane = std::size_t{kSide} * kSide;
 constexpr std::size_t kImageBytes = 3 * kPlane;
 
 /// False also where the system does not tell; opening it will.
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
@@ -28,9 +28,9 @@ bool exists(const fs::path& path) {
 /// The official archives unpack into a folder of their own.
 fs::path find_folder(const CifarLayout& layout, const fs::path& folder) {
   const std::string& first = layout.train_files.front();
-  if (exists(folder / first)) return folder;
+  if (is_there(folder / first)) return folder;
   for (const char* inner : {"cifar-10-batches-bin", "cifar-100-binary"}) {
-    if (exists(folder / inner / first)) return folder / inner;
+    if (is_there(folder / inner / first)) return folder / inner;
   }
   return folder;
 }
@@ -38,12 +38,12 @@ fs::path find_folder(const CifarLayout& layout, const fs::path& folder) {
 [[noreturn]] void fail_missing(const CifarLayout& layout, const fs::path& path) {
   const fs::path folder = path.parent_path();
   const std::string what = layout.kind + ": " + path.string() + " is missing";
-  if (!exists(folder)) {
+  if (!is_there(folder)) {
     fail(Errc::kData, what, ": there is no folder ", folder.string(), "; check the path");
   }
   // The Python version of the archive has the same names without ".bin", as pickles.
   const fs::path pickle = folder / path.stem();
-  if (exists(pickle)) {
+  if (is_there(pickle)) {
     fail(Errc::kData, what, ", but the Python version is there, a pickle, which graft never reads ",
          "(it can run code). Fetch the \"binary version\" of the archive, or convert each file F "
          "with: ",
@@ -106,7 +106,7 @@ Cifar::Cifar(const CifarLayout& layout, const fs::path& folder, Split split)
 }
 
 void Cifar::load_file(const CifarLayout& layout, const fs::path& path, std::int64_t records) {
-  if (!exists(path)) fail_missing(layout, path);
+  if (!is_there(path)) fail_missing(layout, path);
   const std::size_t record_bytes = static_cast<std::size_t>(layout.label_bytes) + kImageBytes;
   const std::uint64_t expected = record_bytes * static_cast<std::uint64_t>(records);
   const FileReader file(path);
@@ -141,7 +141,7 @@ void Cifar::load_names(const CifarLayout& layout, const fs::path& folder) {
   constexpr std::uint64_t kMaxBytes = 1 << 16;
   const fs::path path = folder / layout.names_file;
   const auto classes = static_cast<std::size_t>(layout.classes);
-  if (exists(path)) {
+  if (is_there(path)) {
     for (std::string& line : split(read_file(path, kMaxBytes), '\n')) {
       if (!line.empty() && line.back() == '\r') line.pop_back();
       if (!line.empty()) class_names_.push_back(std::move(line));

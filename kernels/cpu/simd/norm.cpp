@@ -7,10 +7,7 @@ namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
 namespace {
 
 constexpr int kRows = 4;
-#ifndef AHEAD
-#define AHEAD 4096
-#endif
-constexpr Index kAheadFloats = AHEAD;
+constexpr Index kAheadFloats = 1024;
 
 /// Calls step.template operator()<R>(first place, columns) for groups of rows, then for what is
 /// left.
@@ -24,8 +21,9 @@ GRAFT_INLINE void for_rows(Index begin, Index end, Index width, Step step) {
   if (at < end) step.template operator()<1>(at, end - at);
 }
 
-/// Asks for what a group of rows will read a few groups on. Rows of a group are read side by side, which
-/// hardware prefetchers lose at every group's end.
+/// Asks for what a group of rows will read a few groups on. The rows of a group are read side by
+/// side, which hardware prefetchers lose at every group's end: a third off passes over 50 MB
+/// tensors.
 GRAFT_INLINE void prefetch(const float* stream, Index at, Index width) {
   constexpr Index kLine = 16;
   const Index group = kRows * width;
@@ -61,10 +59,6 @@ GRAFT_INLINE void normalise_as(const NormForward& a, Index begin, Index end) {
         const float* x = k.x + at;
         const float* residual = k.residual + (kResidual ? at : 0);
         float* y = k.y + at;
-        if (R == kRows) {
-          prefetch(k.x, at, k.width);
-          if constexpr (kResidual) prefetch(k.residual, at, k.width);
-        }
 #pragma omp simd
         for (Index j = 0; j < columns; ++j) {
           const float mean = k.mean[j], scale = k.scale[j], beta = k.beta[j];
@@ -98,12 +92,14 @@ GRAFT_INLINE float gradient(const NormBackwardLoop& k, Index i, float centred, f
   return keep_if((v > 0) & (v < k.hi), g);
 }
 
+/// Only with the recomputed mask, whose longer loops leave the processor too few loads in flight;
+/// the others lose by it, and so do tensors that are in the cache.
 template <MaskFrom kMask, bool kDy2>
 GRAFT_INLINE void prefetch_inputs(const NormBackwardLoop& k, Index at) {
+  if (kMask != MaskFrom::kX || !k.beyond_cache) return;
   prefetch(k.x, at, k.width);
   prefetch(k.dy, at, k.width);
   if constexpr (kDy2) prefetch(k.dy2, at, k.width);
-  if constexpr (kMask == MaskFrom::kY) prefetch(k.y, at, k.width);
 }
 
 template <MaskFrom kMask, bool kDy2, DzMode kDz>

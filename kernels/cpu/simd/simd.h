@@ -78,7 +78,8 @@ struct NormBackwardLoop {
   float* dx;  ///< scale * dz - mean_term - (x - mean) * x_term
   bool dx_accumulate;
   MaskFrom mask;
-  float hi;  ///< the mask is 0 < v < hi
+  bool beyond_cache;  ///< the tensors are larger than the cache: worth prefetching
+  float hi;           ///< the mask is 0 < v < hi
   Index width;
   const float *mean, *scale, *beta, *mean_term, *x_term;  ///< (width)
 };
