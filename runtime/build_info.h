@@ -5,7 +5,8 @@
 
 namespace graft {
 
-/// Version, compiler, oneDNN, CUDA and file-format numbers of this build: for `graft version` and run.json.
+/// Version, compiler, oneDNN, CUDA and file-format numbers of this build: for `graft version` and
+/// run.json.
 [[nodiscard]] Json build_info();
 
 }  // namespace graft

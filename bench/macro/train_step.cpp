@@ -65,8 +65,8 @@ class Bench {
   std::map<std::string, double> profile(int steps) {
     std::map<std::string, double> by_kind;
     network_.executor().set_observer([&](graft::ValueId id, bool backward, double seconds) {
-      by_kind[std::string(network_.graph().node(id).layer->kind()) + (backward ? " bwd" : " fwd")] +=
-          seconds / steps;
+      by_kind[std::string(network_.graph().node(id).layer->kind()) +
+              (backward ? " bwd" : " fwd")] += seconds / steps;
     });
     time_ = {};
     for (int i = 0; i < steps; ++i) step();
@@ -101,15 +101,16 @@ void run(const std::string& model, const Options& o) {
   }
   std::sort(rate.begin(), rate.end());
   const double median = rate[rate.size() / 2];
-  graft::Json line = {{"peer", "graft"},      {"model", model},      {"batch", o.batch},
-                      {"threads", o.threads}, {"median", median},    {"min", rate.front()},
-                      {"max", rate.back()},   {"unit", "images/s"},
-                      {"gflops", median * bench.training_gflop()}};
-  if (o.profile) line["profile_ms"] = [&] {
-    graft::Json p;
-    for (const auto& [kind, seconds] : bench.profile(o.steps)) p[kind] = seconds * 1e3;
-    return p;
-  }();
+  graft::Json line = {
+      {"peer", "graft"},      {"model", model},     {"batch", o.batch},
+      {"threads", o.threads}, {"median", median},   {"min", rate.front()},
+      {"max", rate.back()},   {"unit", "images/s"}, {"gflops", median * bench.training_gflop()}};
+  if (o.profile)
+    line["profile_ms"] = [&] {
+      graft::Json p;
+      for (const auto& [kind, seconds] : bench.profile(o.steps)) p[kind] = seconds * 1e3;
+      return p;
+    }();
   std::cout << line.dump() << std::endl;
 }
 

@@ -19,7 +19,8 @@ std::string_view EnvConfig::forced(std::string_view op) const {
     const std::string_view item = rest.substr(0, rest.find(','));
     rest.remove_prefix(item.size() == rest.size() ? rest.size() : item.size() + 1);
     const auto colon = item.find(':');
-    if (colon != std::string_view::npos && item.substr(0, colon) == op) return item.substr(colon + 1);
+    if (colon != std::string_view::npos && item.substr(0, colon) == op)
+      return item.substr(colon + 1);
   }
   return {};
 }

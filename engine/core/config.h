@@ -8,9 +8,10 @@
 namespace graft {
 
 struct EnvConfig {
-  bool verbose_dispatch = false;  ///< GRAFT_VERBOSE=dispatch: log which kernel ran and why others did not
-  bool sync = false;              ///< GRAFT_SYNC=1: synchronise after every launch
-  std::string forced_impl;        ///< GRAFT_IMPL=conv_fwd:ref[,op:impl...]
+  bool verbose_dispatch =
+      false;                ///< GRAFT_VERBOSE=dispatch: log which kernel ran and why others did not
+  bool sync = false;        ///< GRAFT_SYNC=1: synchronise after every launch
+  std::string forced_impl;  ///< GRAFT_IMPL=conv_fwd:ref[,op:impl...]
 
   /// Name of the implementation forced for `op`, or empty.
   [[nodiscard]] std::string_view forced(std::string_view op) const;

@@ -13,19 +13,32 @@ int exit_code(Errc code) noexcept {
 
 const char* name(Errc code) noexcept {
   switch (code) {
-    case Errc::kInternal: return "internal";
-    case Errc::kUsage: return "usage";
-    case Errc::kConfig: return "config";
-    case Errc::kData: return "data";
-    case Errc::kModel: return "model";
-    case Errc::kUnavailable: return "unavailable";
-    case Errc::kOutOfMemory: return "out of memory";
-    case Errc::kNumerical: return "numerical";
-    case Errc::kIo: return "io";
-    case Errc::kInterrupted: return "interrupted";
-    case Errc::kGate: return "gate";
-    case Errc::kInvalidArgument: return "invalid argument";
-    case Errc::kUnsupported: return "unsupported";
+    case Errc::kInternal:
+      return "internal";
+    case Errc::kUsage:
+      return "usage";
+    case Errc::kConfig:
+      return "config";
+    case Errc::kData:
+      return "data";
+    case Errc::kModel:
+      return "model";
+    case Errc::kUnavailable:
+      return "unavailable";
+    case Errc::kOutOfMemory:
+      return "out of memory";
+    case Errc::kNumerical:
+      return "numerical";
+    case Errc::kIo:
+      return "io";
+    case Errc::kInterrupted:
+      return "interrupted";
+    case Errc::kGate:
+      return "gate";
+    case Errc::kInvalidArgument:
+      return "invalid argument";
+    case Errc::kUnsupported:
+      return "unsupported";
   }
   return "unknown";
 }

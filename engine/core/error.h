@@ -12,15 +12,15 @@ namespace graft {
 enum class Errc {
   kInternal = 1,
   kUsage = 2,
-  kConfig = 3,        ///< configuration or run-directory fingerprint
-  kData = 4,          ///< data set missing, truncated, too many bad files
-  kModel = 5,         ///< checkpoint, weights or package rejected
-  kUnavailable = 6,   ///< device or backend not present or not built
+  kConfig = 3,       ///< configuration or run-directory fingerprint
+  kData = 4,         ///< data set missing, truncated, too many bad files
+  kModel = 5,        ///< checkpoint, weights or package rejected
+  kUnavailable = 6,  ///< device or backend not present or not built
   kOutOfMemory = 7,
-  kNumerical = 8,     ///< non-finite loss, gradient or input
-  kIo = 9,            ///< disk full, permission, short write
-  kInterrupted = 10,  ///< stopped by a signal, resumable checkpoint saved
-  kGate = 11,         ///< an acceptance gate failed
+  kNumerical = 8,         ///< non-finite loss, gradient or input
+  kIo = 9,                ///< disk full, permission, short write
+  kInterrupted = 10,      ///< stopped by a signal, resumable checkpoint saved
+  kGate = 11,             ///< an acceptance gate failed
   kInvalidArgument = 12,  ///< a library caller broke a contract
   kUnsupported = 13,      ///< no implementation accepts these arguments
 };
@@ -66,23 +66,22 @@ template <class... Ts>
 }  // namespace graft
 
 /// Caller's contract: evaluated once, in every build.
-#define GRAFT_CHECK(cond, ...)                                                                \
-  do {                                                                                        \
-    if (!(cond)) [[unlikely]]                                                                 \
-      ::graft::detail::fail(::graft::Errc::kInvalidArgument, __FILE__, __LINE__, #cond,       \
-                            ::graft::detail::cat(__VA_ARGS__));                               \
+#define GRAFT_CHECK(cond, ...)                                                          \
+  do {                                                                                  \
+    if (!(cond)) [[unlikely]]                                                           \
+      ::graft::detail::fail(::graft::Errc::kInvalidArgument, __FILE__, __LINE__, #cond, \
+                            ::graft::detail::cat(__VA_ARGS__));                         \
   } while (false)
 
 /// As GRAFT_CHECK(a == b), and prints both values.
-#define GRAFT_CHECK_EQ(a, b, ...)                                                             \
-  do {                                                                                        \
-    const auto& graft_check_a = (a);                                                          \
-    const auto& graft_check_b = (b);                                                          \
-    if (!(graft_check_a == graft_check_b)) [[unlikely]]                                       \
-      ::graft::detail::fail(                                                                  \
-          ::graft::Errc::kInvalidArgument, __FILE__, __LINE__, #a " == " #b,                  \
-          ::graft::detail::cat(graft_check_a, " vs ", graft_check_b, " " __VA_OPT__(, )       \
-                                   __VA_ARGS__));                                             \
+#define GRAFT_CHECK_EQ(a, b, ...)                                                              \
+  do {                                                                                         \
+    const auto& graft_check_a = (a);                                                           \
+    const auto& graft_check_b = (b);                                                           \
+    if (!(graft_check_a == graft_check_b)) [[unlikely]]                                        \
+      ::graft::detail::fail(::graft::Errc::kInvalidArgument, __FILE__, __LINE__, #a " == " #b, \
+                            ::graft::detail::cat(graft_check_a, " vs ", graft_check_b,         \
+                                                 " " __VA_OPT__(, ) __VA_ARGS__));             \
   } while (false)
 
 /// Own invariants; debug builds only.
@@ -91,10 +90,10 @@ template <class... Ts>
   do {                          \
   } while (false)
 #else
-#define GRAFT_DCHECK(cond, ...)                                                               \
-  do {                                                                                        \
-    if (!(cond)) [[unlikely]]                                                                 \
-      ::graft::detail::fail(::graft::Errc::kInternal, __FILE__, __LINE__, #cond,              \
-                            ::graft::detail::cat(__VA_ARGS__));                               \
+#define GRAFT_DCHECK(cond, ...)                                                  \
+  do {                                                                           \
+    if (!(cond)) [[unlikely]]                                                    \
+      ::graft::detail::fail(::graft::Errc::kInternal, __FILE__, __LINE__, #cond, \
+                            ::graft::detail::cat(__VA_ARGS__));                  \
   } while (false)
 #endif

@@ -15,11 +15,16 @@ namespace {
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarning: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
-    case Level::kOff: return spdlog::level::off;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarning:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
+    case Level::kOff:
+      return spdlog::level::off;
   }
   return spdlog::level::info;
 }
@@ -30,8 +35,8 @@ struct Loggers {
   std::shared_ptr<spdlog::logger> file;
 
   Loggers() {
-    console = std::make_shared<spdlog::logger>(
-        "graft", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    console = std::make_shared<spdlog::logger>("graft",
+                                               std::make_shared<spdlog::sinks::stderr_sink_mt>());
     console->set_pattern("%v");
   }
 };
@@ -63,7 +68,9 @@ void set_file(const std::string& path) {
 
 void write(Level level, std::string_view message) {
   const std::scoped_lock lock(loggers().mutex);
-  const char* prefix = level == Level::kWarning ? "warning: " : level == Level::kError ? "error: " : "";
+  const char* prefix = level == Level::kWarning ? "warning: "
+                       : level == Level::kError ? "error: "
+                                                : "";
   loggers().console->log(to_spdlog(level), "{}{}", prefix, message);
   if (loggers().file) loggers().file->log(to_spdlog(level), "{}", message);
 }

@@ -10,9 +10,12 @@ namespace graft {
 
 const char* name(Backend backend) {
   switch (backend) {
-    case Backend::kRef: return "ref";
-    case Backend::kCpu: return "cpu";
-    case Backend::kCuda: return "cuda";
+    case Backend::kRef:
+      return "ref";
+    case Backend::kCpu:
+      return "cpu";
+    case Backend::kCuda:
+      return "cuda";
   }
   return "?";
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/device/memory.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+
+#include <sys/mman.h>
 
 #include "engine/core/error.h"
 
@@ -26,8 +26,8 @@ class HostResource final : public MemoryResource {
     const std::size_t rounded = round_up(std::max<std::size_t>(bytes, 1), alignment);
     void* data = std::aligned_alloc(alignment, rounded);
     if (data == nullptr) {
-      fail(Errc::kOutOfMemory, "host memory: cannot allocate ", bytes, " bytes (",
-           bytes >> 20, " MiB); use a smaller batch or model");
+      fail(Errc::kOutOfMemory, "host memory: cannot allocate ", bytes, " bytes (", bytes >> 20,
+           " MiB); use a smaller batch or model");
     }
     // Best effort: fewer page faults and TLB misses on activation arenas.
     if (alignment == kHugePage) (void)::madvise(data, rounded, MADV_HUGEPAGE);
@@ -37,8 +37,7 @@ class HostResource final : public MemoryResource {
 };
 
 bool is_pattern(const std::byte* p) {
-  return std::all_of(p, p + kGuardBytes,
-                     [](std::byte b) { return b == std::byte{kGuardPattern}; });
+  return std::all_of(p, p + kGuardBytes, [](std::byte b) { return b == std::byte{kGuardPattern}; });
 }
 
 }  // namespace

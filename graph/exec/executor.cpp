@@ -71,7 +71,8 @@ void Executor::bind(ValueId input, const Tensor& tensor) {
               ", got ", name(tensor.dtype()));
   GRAFT_CHECK(tensor.shape().rank() == n.shape.rank() && tensor.shape()[0] >= 1 &&
                   tensor.shape().with_batch(1) == n.shape,
-              "executor: input ", n.name, " expects ", n.shape, " an example, got ", tensor.shape());
+              "executor: input ", n.name, " expects ", n.shape, " an example, got ",
+              tensor.shape());
   GRAFT_CHECK(tensor.shape()[0] <= options_.max_batch, "executor: batch ", tensor.shape()[0],
               " exceeds the planned ", options_.max_batch);
   bound_[at(input)] = tensor;
@@ -191,7 +192,11 @@ void Executor::backward_layer(PhaseState& state, ValueId id, const Tensor& weigh
   const NodePlan& plan = state.plan.nodes[at(id)];
   gather_inputs(state, id);
   dx_.clear();
-  for (const SlotId s : plan.dx) dx_.push_back(s == kNoSlot ? Tensor() : state.tensors[at(s)]);
+  for (std::size_t j = 0; j < plan.dx.size(); ++j) {
+    // A gradient that nobody wants has a shape but no memory.
+    dx_.push_back(plan.dx[j] == kNoSlot ? Tensor::borrow(nullptr, x_[j].shape(), x_[j].dtype())
+                                        : state.tensors[at(plan.dx[j])]);
+  }
   const Tensor none;
   NodeTimer timer(ctx_, observer_, id, true);
   n.layer->backward({.ctx = ctx_,

@@ -26,8 +26,8 @@ using SelectPolicyFn = std::function<RowSelection(std::span<const float> losses)
 
 struct ExecutorOptions {
   std::int64_t max_batch = 1;
-  DType dtype = DType::kF32;       ///< f64: the reference path, for gradient checks
-  ValueId loss = kNoValue;         ///< value that backward() starts from; kNoValue: inference only
+  DType dtype = DType::kF32;  ///< f64: the reference path, for gradient checks
+  ValueId loss = kNoValue;    ///< value that backward() starts from; kNoValue: inference only
 };
 
 /// Runs one graph for any batch up to max_batch. All memory is planned and allocated in the
@@ -38,7 +38,8 @@ class Executor {
   /// `params` must have been made from graph.param_specs() and outlive the executor, as must `ctx`.
   Executor(Context& ctx, Graph graph, ParamStore& params, const ExecutorOptions& options);
 
-  /// Gives an input its tensor (batch first) for the following runs; the memory must hold that long.
+  /// Gives an input its tensor (batch first) for the following runs; the memory must hold that
+  /// long.
   void bind(ValueId input, const Tensor& tensor);
   /// Plugs a policy into the Select nodes of `slot`.
   void set_policy(const std::string& slot, SelectPolicyFn policy);
@@ -50,7 +51,8 @@ class Executor {
   void backward(const Tensor& weight, const RowIds& rows = {},
                 GradMode param_mode = GradMode::kOverwrite);
 
-  /// A value of the last forward: outputs, kept values and inputs always; others may have been reused.
+  /// A value of the last forward: outputs, kept values and inputs always; others may have been
+  /// reused.
   [[nodiscard]] Tensor value(ValueId id) const;
   /// A saved tensor of the last forward, e.g. "correct" of a loss that is an output.
   [[nodiscard]] Tensor saved(ValueId node, std::string_view name) const;
@@ -102,7 +104,7 @@ class Executor {
   std::map<std::string, SelectPolicyFn> policies_;
   std::map<ValueId, RowSelection> selections_;
   std::vector<float> host_losses_;
-  std::vector<Tensor> x_, saved_, dx_;  // scratch of one node
+  std::vector<Tensor> x_, saved_, dx_;       // scratch of one node
   std::uint64_t run_ = 0, run_version_ = 0;  // forwards so far; parameter version of the last
   Phase last_phase_ = Phase::kEval;
   Observer observer_;

@@ -24,7 +24,8 @@ std::vector<bool> ancestors(const Graph& graph, ValueId value) {
   return in;
 }
 
-/// A prefix value, other than `value` and inputs, that a node behind the cut reads; kNoValue if none.
+/// A prefix value, other than `value` and inputs, that a node behind the cut reads; kNoValue if
+/// none.
 ValueId crossing(const Graph& graph, const std::vector<bool>& prefix, ValueId value) {
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     if (prefix[i]) continue;
@@ -69,8 +70,8 @@ std::uint64_t mix(std::uint64_t h, std::string_view s) {
 Split split(const Graph& graph, ValueId value) {
   const auto prefix = ancestors(graph, value);
   if (const ValueId extra = crossing(graph, prefix, value); extra != kNoValue) {
-    fail(Errc::kInvalidArgument, "split at ", graph.node(value).name, ": ",
-         graph.node(extra).name, " crosses the cut as well; `cut_points` lists where it works");
+    fail(Errc::kInvalidArgument, "split at ", graph.node(value).name, ": ", graph.node(extra).name,
+         " crosses the cut as well; `cut_points` lists where it works");
   }
   Split out;
   ValueMap to_prefix(graph.nodes().size(), kNoValue), to_suffix(graph.nodes().size(), kNoValue);
@@ -122,7 +123,8 @@ class Merger {
   void hash_nodes(std::size_t g) {
     auto& hashes = hash_.emplace_back();
     for (const Node& n : graphs_[g].nodes()) {
-      std::uint64_t h = mix(static_cast<std::uint64_t>(n.kind) + 1, n.layer ? n.layer->kind() : n.name);
+      std::uint64_t h =
+          mix(static_cast<std::uint64_t>(n.kind) + 1, n.layer ? n.layer->kind() : n.name);
       if (n.layer) h = mix(mix(h, n.layer->attributes()), weight_hash_(g, n));
       if (n.kind == NodeKind::kSelect) h = mix(h, n.label);
       for (int i = 0; i < n.shape.rank(); ++i) h = mix(h, static_cast<std::uint64_t>(n.shape[i]));
@@ -155,7 +157,8 @@ class Merger {
         continue;
       }
       Node node = graph.nodes()[i];
-      if (!shared(h) || merged_.find(node.name) != kNoValue) node.name = names_[g] + "/" + node.name;
+      if (!shared(h) || merged_.find(node.name) != kNoValue)
+        node.name = names_[g] + "/" + node.name;
       map[i] = merged_.append(node, mapped(node.inputs, map));
       if (shared(h) && ends_.contains(h) && node.kind != NodeKind::kInput) {
         map[i] = merged_.share(node.name + ".share", map[i], users(h));

@@ -8,11 +8,16 @@ namespace graft {
 
 const char* name(NodeKind kind) {
   switch (kind) {
-    case NodeKind::kInput: return "Input";
-    case NodeKind::kLayer: return "Layer";
-    case NodeKind::kSelect: return "Select";
-    case NodeKind::kKeep: return "Keep";
-    case NodeKind::kShare: return "Share";
+    case NodeKind::kInput:
+      return "Input";
+    case NodeKind::kLayer:
+      return "Layer";
+    case NodeKind::kSelect:
+      return "Select";
+    case NodeKind::kKeep:
+      return "Keep";
+    case NodeKind::kShare:
+      return "Share";
   }
   return "?";
 }
@@ -30,8 +35,14 @@ ValueId Graph::push(Node node) {
 ValueId Graph::input(const std::string& name, const Shape& shape, DType dtype) {
   GRAFT_CHECK(shape.rank() >= 1 && shape[0] == 1, "graph: input ", name,
               " needs the shape of one example, got ", shape);
-  return push({.kind = NodeKind::kInput, .name = name, .layer = nullptr, .inputs = {},
-               .shape = shape, .dtype = dtype, .frozen = false, .label = "",
+  return push({.kind = NodeKind::kInput,
+               .name = name,
+               .layer = nullptr,
+               .inputs = {},
+               .shape = shape,
+               .dtype = dtype,
+               .frozen = false,
+               .label = "",
                .ordinal = next_ordinal_});
 }
 
@@ -44,16 +55,28 @@ ValueId Graph::add(const std::string& name, LayerPtr layer, std::vector<ValueId>
   } catch (const Error& e) {
     fail(e.code(), "node ", name, ": ", e.what());
   }
-  return push({.kind = NodeKind::kLayer, .name = name, .layer = std::move(layer),
-               .inputs = std::move(inputs), .shape = y, .dtype = DType::kF32, .frozen = false,
-               .label = "", .ordinal = next_ordinal_});
+  return push({.kind = NodeKind::kLayer,
+               .name = name,
+               .layer = std::move(layer),
+               .inputs = std::move(inputs),
+               .shape = y,
+               .dtype = DType::kF32,
+               .frozen = false,
+               .label = "",
+               .ordinal = next_ordinal_});
 }
 
 ValueId Graph::identity(NodeKind kind, const std::string& name, ValueId value,
                         const std::string& label) {
-  return push({.kind = kind, .name = name, .layer = nullptr, .inputs = {value},
-               .shape = node(value).shape, .dtype = node(value).dtype, .frozen = false,
-               .label = label, .ordinal = next_ordinal_});
+  return push({.kind = kind,
+               .name = name,
+               .layer = nullptr,
+               .inputs = {value},
+               .shape = node(value).shape,
+               .dtype = node(value).dtype,
+               .frozen = false,
+               .label = label,
+               .ordinal = next_ordinal_});
 }
 
 ValueId Graph::select(const std::string& name, ValueId losses, const std::string& policy_slot) {

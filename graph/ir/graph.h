@@ -19,11 +19,11 @@ inline constexpr ValueId kNoValue = -1;
 enum class NodeKind : std::uint8_t {
   kInput,   ///< bound by the caller before each run
   kLayer,   ///< an operator
-  kSelect,  ///< per-example losses (N) -> rows and weights; the policy is plugged into the executor.
-            ///< Runs in Phase::kSelect only; passes the losses on.
-  kKeep,    ///< identity; its value outlives the step's other tensors, is stamped with the parameter version
-            ///< and can be gathered by rows (graph/exec/saved_set.h)
-  kShare,   ///< identity; end of a prefix that is run once for several suffixes
+  kSelect,  ///< per-example losses (N) -> rows and weights; the policy is plugged into the
+            ///< executor. Runs in Phase::kSelect only; passes the losses on.
+  kKeep,  ///< identity; its value outlives the step's other tensors, is stamped with the parameter
+          ///< version and can be gathered by rows (graph/exec/saved_set.h)
+  kShare,  ///< identity; end of a prefix that is run once for several suffixes
 };
 
 [[nodiscard]] const char* name(NodeKind kind);
@@ -33,15 +33,17 @@ struct Node {
   std::string name;  ///< unique; prefix of its parameters' names
   LayerPtr layer;    ///< kLayer only
   std::vector<ValueId> inputs;
-  Shape shape;       ///< of the output, for a batch of 1
+  Shape shape;  ///< of the output, for a batch of 1
   DType dtype = DType::kF32;
   bool frozen = false;  ///< parameters and statistics stand still, no gradient passes
   std::string label;    ///< kSelect: name of the policy slot; kShare: the suffixes, for people
-  std::uint32_t ordinal = 0;  ///< place in the graph it was first added to: dropout's key, the same fused or split
+  std::uint32_t ordinal =
+      0;  ///< place in the graph it was first added to: dropout's key, the same fused or split
 };
 
-/// A static graph. Built once by appending nodes whose inputs exist already, so the order of nodes is
-/// an execution order; shapes are checked while it is built. A value type: copying shares the layers.
+/// A static graph. Built once by appending nodes whose inputs exist already, so the order of nodes
+/// is an execution order; shapes are checked while it is built. A value type: copying shares the
+/// layers.
 class Graph {
  public:
   /// `shape`: of one example, with a leading 1.
@@ -51,7 +53,8 @@ class Graph {
   ValueId select(const std::string& name, ValueId losses, const std::string& policy_slot);
   ValueId keep(const std::string& name, ValueId value);
   ValueId share(const std::string& name, ValueId value, const std::string& label = "");
-  /// Appends a copy of `node` whose inputs are `inputs`; attributes, frozen, label and ordinal are kept.
+  /// Appends a copy of `node` whose inputs are `inputs`; attributes, frozen, label and ordinal are
+  /// kept.
   ValueId append(const Node& node, std::vector<ValueId> inputs);
 
   /// Names a value that callers read after a run; it lives to the end of the step.
@@ -89,8 +92,7 @@ class Graph {
 
  private:
   ValueId push(Node node);
-  ValueId identity(NodeKind kind, const std::string& name, ValueId value,
-                   const std::string& label);
+  ValueId identity(NodeKind kind, const std::string& name, ValueId value, const std::string& label);
 
   std::vector<Node> nodes_;
   std::unordered_map<std::string, ValueId> index_;  // node name -> value

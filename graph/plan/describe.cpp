@@ -45,8 +45,13 @@ std::string saved_of(const Graph& graph, const LayerPlan& plan, const Node& n) {
 
 Row row_of(const Graph& graph, ValueId id) {
   const Node& n = graph.node(id);
-  Row row{.name = n.name, .kind = name(n.kind), .attributes = n.label, .shape = text_of(n.shape),
-          .saved = "", .params = param_count(n), .flops = 0};
+  Row row{.name = n.name,
+          .kind = name(n.kind),
+          .attributes = n.label,
+          .shape = text_of(n.shape),
+          .saved = "",
+          .params = param_count(n),
+          .flops = 0};
   if (n.layer != nullptr) {
     const auto shapes = graph.input_shapes(id, 1);
     row.kind = n.layer->kind();
@@ -81,8 +86,9 @@ std::string totals(const Graph& graph, std::int64_t batch) {
   std::int64_t params = 0;
   for (const Node& n : graph.nodes()) params += param_count(n);
   const double param_mib = static_cast<double>(params) * sizeof(float) / kMiB;
-  std::string s = fmt::format("parameters             {:10} trainable ({:.2f} MiB; as much for gradients and momentum)\n",
-                              params, param_mib);
+  std::string s = fmt::format(
+      "parameters             {:10} trainable ({:.2f} MiB; as much for gradients and momentum)\n",
+      params, param_mib);
   s += fmt::format("forward                {:10.1f} MFLOPs an example\n",
                    static_cast<double>(graph.flops()) * 1e-6);
   s += memory_line(fmt::format("forward, batch {}", batch).c_str(),
@@ -98,8 +104,8 @@ std::string totals(const Graph& graph, std::int64_t batch) {
 
 std::string as_text(const Graph& graph, const std::string& title, std::int64_t batch) {
   std::string s = title + "\n\n";
-  s += fmt::format("{:>4}  {:<40} {:<14} {:<44} {:<18} {:>10} {:>12}  {}\n", "#", "node", "operator",
-                   "attributes", "output", "params", "FLOPs", "saved for backward");
+  s += fmt::format("{:>4}  {:<40} {:<14} {:<44} {:<18} {:>10} {:>12}  {}\n", "#", "node",
+                   "operator", "attributes", "output", "params", "FLOPs", "saved for backward");
   std::size_t i = 0;
   for (const Row& r : rows_of(graph)) {
     s += fmt::format("{:>4}  {:<40} {:<14} {:<44} {:<18} {:>10} {:>12}  {}\n", i++, r.name, r.kind,
@@ -110,11 +116,16 @@ std::string as_text(const Graph& graph, const std::string& title, std::int64_t b
 
 const char* colour(NodeKind kind) {
   switch (kind) {
-    case NodeKind::kInput: return "#e8e8e8";
-    case NodeKind::kLayer: return "#ffffff";
-    case NodeKind::kSelect: return "#ffd9b3";
-    case NodeKind::kKeep: return "#cfe8cf";
-    case NodeKind::kShare: return "#cfdcf5";
+    case NodeKind::kInput:
+      return "#e8e8e8";
+    case NodeKind::kLayer:
+      return "#ffffff";
+    case NodeKind::kSelect:
+      return "#ffd9b3";
+    case NodeKind::kKeep:
+      return "#cfe8cf";
+    case NodeKind::kShare:
+      return "#cfdcf5";
   }
   return "#ffffff";
 }
@@ -122,11 +133,16 @@ const char* colour(NodeKind kind) {
 std::string escaped(const std::string& s, bool xml) {
   std::string out;
   for (const char c : s) {
-    if (xml && c == '&') out += "&amp;";
-    else if (xml && c == '<') out += "&lt;";
-    else if (xml && c == '>') out += "&gt;";
-    else if (!xml && (c == '"' || c == '\\')) out += std::string("\\") + c;
-    else out += c;
+    if (xml && c == '&')
+      out += "&amp;";
+    else if (xml && c == '<')
+      out += "&lt;";
+    else if (xml && c == '>')
+      out += "&gt;";
+    else if (!xml && (c == '"' || c == '\\'))
+      out += std::string("\\") + c;
+    else
+      out += c;
   }
   return out;
 }
@@ -137,9 +153,8 @@ std::string as_dot(const Graph& graph, const std::string& title) {
   const auto rows = rows_of(graph);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     s += fmt::format("  n{} [label=\"{}\\n{} {}\\n{}\", fillcolor=\"{}\"];\n", i,
-                     escaped(rows[i].name, false), rows[i].kind,
-                     escaped(rows[i].attributes, false), rows[i].shape,
-                     colour(graph.nodes()[i].kind));
+                     escaped(rows[i].name, false), rows[i].kind, escaped(rows[i].attributes, false),
+                     rows[i].shape, colour(graph.nodes()[i].kind));
     for (const ValueId v : graph.nodes()[i].inputs) s += fmt::format("  n{} -> n{};\n", v, i);
   }
   return s + "}\n";
@@ -172,7 +187,8 @@ std::string as_svg(const Graph& graph, const std::string& title) {
       }
     }
     s += fmt::format(
-        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"4\" fill=\"{}\" stroke=\"#555\"/>\n"
+        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"4\" fill=\"{}\" "
+        "stroke=\"#555\"/>\n"
         "<text x=\"{}\" y=\"{}\">{}  {} {}  {}</text>\n",
         kLeft, y_of(i), kWidth, kBox, colour(graph.nodes()[i].kind), kLeft + 8, y_of(i) + 16,
         escaped(rows[i].name, true), rows[i].kind, escaped(rows[i].attributes, true),
@@ -186,9 +202,12 @@ std::string as_svg(const Graph& graph, const std::string& title) {
 std::string describe(const Graph& graph, const std::string& title, std::int64_t batch,
                      GraphFormat format) {
   switch (format) {
-    case GraphFormat::kText: return as_text(graph, title, batch);
-    case GraphFormat::kDot: return as_dot(graph, title);
-    case GraphFormat::kSvg: return as_svg(graph, title);
+    case GraphFormat::kText:
+      return as_text(graph, title, batch);
+    case GraphFormat::kDot:
+      return as_dot(graph, title);
+    case GraphFormat::kSvg:
+      return as_svg(graph, title);
   }
   return {};
 }

@@ -15,9 +15,9 @@ enum class GraphFormat : std::uint8_t {
   kSvg,   ///< nodes top to bottom in execution order, self-contained
 };
 
-/// Nodes, shapes, saved tensors, FLOPs (forward, one example), parameters, and the memory planned for `batch`
-/// examples in f32. The training plan is shown if the graph has an output "loss".
-[[nodiscard]] std::string describe(const Graph& graph, const std::string& title,
-                                   std::int64_t batch, GraphFormat format);
+/// Nodes, shapes, saved tensors, FLOPs (forward, one example), parameters, and the memory planned
+/// for `batch` examples in f32. The training plan is shown if the graph has an output "loss".
+[[nodiscard]] std::string describe(const Graph& graph, const std::string& title, std::int64_t batch,
+                                   GraphFormat format);
 
 }  // namespace graft

@@ -13,7 +13,10 @@ std::size_t at(std::int32_t id) { return static_cast<std::size_t>(id); }
 class Planner {
  public:
   Planner(const Graph& graph, std::int64_t max_batch, DType dtype)
-      : graph_(graph), batch_(max_batch), dtype_(dtype), count_(static_cast<int>(graph.nodes().size())) {
+      : graph_(graph),
+        batch_(max_batch),
+        dtype_(dtype),
+        count_(static_cast<int>(graph.nodes().size())) {
     GRAFT_CHECK(max_batch >= 1, "plan: batch must be >= 1, got ", max_batch);
     plan_.nodes.resize(graph.nodes().size());
     layer_.resize(graph.nodes().size());
@@ -76,12 +79,20 @@ class Planner {
     layer_[at(i)] = n.layer->plan(graph_.input_shapes(i, batch_));
     const LayerPlan& lp = layer_[at(i)];
     NodePlan& np = plan_.nodes[at(i)];
-    np.y = new_slot({.role = TensorRole::kValue, .node = i, .name = "", .shape = lp.y,
-                     .dtype = resolve(n.dtype), .per_row = true, .lifetime = {0, i, i}});
+    np.y = new_slot({.role = TensorRole::kValue,
+                     .node = i,
+                     .name = "",
+                     .shape = lp.y,
+                     .dtype = resolve(n.dtype),
+                     .per_row = true,
+                     .lifetime = {0, i, i}});
     for (const SavedSpec& s : lp.saved) {
-      np.saved.push_back(new_slot({.role = TensorRole::kSaved, .node = i,
-                                   .name = std::string(s.name), .shape = s.shape,
-                                   .dtype = resolve(s.dtype), .per_row = s.batch_axis == 0,
+      np.saved.push_back(new_slot({.role = TensorRole::kSaved,
+                                   .node = i,
+                                   .name = std::string(s.name),
+                                   .shape = s.shape,
+                                   .dtype = resolve(s.dtype),
+                                   .per_row = s.batch_axis == 0,
                                    .lifetime = {0, i, i}}));
     }
   }
@@ -145,8 +156,12 @@ class Planner {
       c.push_back(np.dy);  // dy is not read again behind this node
       np.dx_mode.push_back(GradMode::kOverwrite);
     } else if (c.empty() || (c.size() == 1 && layer_[at(u)].accepts_dy2)) {
-      c.push_back(new_slot({.role = TensorRole::kGradient, .node = u, .name = "",
-                            .shape = graph_.shape(u, batch_), .dtype = dtype_, .per_row = true,
+      c.push_back(new_slot({.role = TensorRole::kGradient,
+                            .node = u,
+                            .name = "",
+                            .shape = graph_.shape(u, batch_),
+                            .dtype = dtype_,
+                            .per_row = true,
                             .lifetime = {0, backward_time(i), backward_time(i)}}));
       np.dx_mode.push_back(GradMode::kOverwrite);
     } else {
@@ -161,7 +176,8 @@ class Planner {
 
   /// Whether a frozen identity stands between `value` and its storage.
   [[nodiscard]] bool blocked(ValueId value) const {
-    while (graph_.node(value).kind != NodeKind::kLayer && graph_.node(value).kind != NodeKind::kInput) {
+    while (graph_.node(value).kind != NodeKind::kLayer &&
+           graph_.node(value).kind != NodeKind::kInput) {
       if (graph_.node(value).frozen) return true;
       value = graph_.node(value).inputs[0];
     }
@@ -190,8 +206,7 @@ ExecutionPlan plan_forward(const Graph& graph, std::int64_t max_batch, DType dty
   return Planner(graph, max_batch, dtype).finish();
 }
 
-ExecutionPlan plan_training(const Graph& graph, ValueId loss, std::int64_t max_batch,
-                            DType dtype) {
+ExecutionPlan plan_training(const Graph& graph, ValueId loss, std::int64_t max_batch, DType dtype) {
   Planner planner(graph, max_batch, dtype);
   planner.place_backward(loss);
   return planner.finish();

@@ -42,17 +42,17 @@ struct NodePlan {
 
 struct ExecutionPlan {
   std::vector<PlannedTensor> tensors;
-  std::vector<NodePlan> nodes;  ///< one a graph node
-  MemoryPlan memory;            ///< offsets of `tensors`
-  bool row_separable = true;    ///< of all nodes with a backward
+  std::vector<NodePlan> nodes;    ///< one a graph node
+  MemoryPlan memory;              ///< offsets of `tensors`
+  bool row_separable = true;      ///< of all nodes with a backward
   std::string first_inseparable;  ///< name of the first node that is not
 };
 
 /// Plans forward only: tensors live until their last reader, outputs and kept values to the end.
 [[nodiscard]] ExecutionPlan plan_forward(const Graph& graph, std::int64_t max_batch, DType dtype);
 
-/// Plans forward and the backward from `loss` (N). Gradients flow where a parameter that is not frozen
-/// wants them. Throws Error(kInvalidArgument) if no parameter does.
+/// Plans forward and the backward from `loss` (N). Gradients flow where a parameter that is not
+/// frozen wants them. Throws Error(kInvalidArgument) if no parameter does.
 [[nodiscard]] ExecutionPlan plan_training(const Graph& graph, ValueId loss, std::int64_t max_batch,
                                           DType dtype);
 

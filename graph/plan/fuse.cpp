@@ -34,8 +34,8 @@ std::optional<Rewrite> absorb_sum(const Graph& graph,
                                   const std::vector<std::vector<ValueId>>& readers, ValueId sum) {
   const Node& n = graph.node(sum);
   if (n.inputs[0] == n.inputs[1]) return std::nullopt;
-  // Either operand may absorb the sum, since it moves to the sum's place. The one made last is asked
-  // first: its own input then lives no longer than before.
+  // Either operand may absorb the sum, since it moves to the sum's place. The one made last is
+  // asked first: its own input then lives no longer than before.
   const auto [first, last] = std::minmax(n.inputs[0], n.inputs[1]);
   for (const auto& [into, other] : {std::pair(last, first), std::pair(first, last)}) {
     if (!only_reader(graph, readers, into, sum)) continue;

@@ -58,9 +58,10 @@ MemoryPlan plan_memory(std::span<const Lifetime> lifetimes) {
     const Placed placed{at, at + aligned(lifetimes[i].bytes), &lifetimes[i]};
     plan.offset[i] = at;
     plan.bytes = std::max(plan.bytes, placed.end);
-    by_offset.insert(std::upper_bound(by_offset.begin(), by_offset.end(), placed,
-                                      [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
-                     placed);
+    by_offset.insert(
+        std::upper_bound(by_offset.begin(), by_offset.end(), placed,
+                         [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
+        placed);
   }
   return plan;
 }

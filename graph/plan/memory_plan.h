@@ -20,8 +20,8 @@ struct MemoryPlan {
   std::size_t peak_live = 0;        ///< most bytes alive in one step: no plan can be smaller
 };
 
-/// Places the largest block first, each at the lowest free offset that fits (greedy by size; Pisarchyk & Lee
-/// 2020). Deterministic.
+/// Places the largest block first, each at the lowest free offset that fits (greedy by size;
+/// Pisarchyk & Lee 2020). Deterministic.
 [[nodiscard]] MemoryPlan plan_memory(std::span<const Lifetime> lifetimes);
 
 }  // namespace graft

@@ -7,9 +7,9 @@ namespace graft::kernels {
 
 /// What the CPU backend is made of on this machine.
 struct CpuBackendInfo {
-  std::string library;       ///< e.g. "oneDNN 2.6.3"
-  std::string library_isa;   ///< instruction set the library uses, e.g. "avx512_core_bf16"
-  std::string own_isa;       ///< set that the own vector kernels were picked for, e.g. "x86-64-v4"
+  std::string library;      ///< e.g. "oneDNN 2.6.3"
+  std::string library_isa;  ///< instruction set the library uses, e.g. "avx512_core_bf16"
+  std::string own_isa;      ///< set that the own vector kernels were picked for, e.g. "x86-64-v4"
 };
 
 [[nodiscard]] CpuBackendInfo cpu_backend_info();

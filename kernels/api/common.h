@@ -2,8 +2,8 @@
 // Conventions of every contract in this folder.
 //
 // Tensors are dense row-major; images are (N, H, W, C); "empty" tensors stand for "not given".
-// Floating tensors of one call share one dtype, f32 or f64 (f64 on the reference only), unless said.
-// Inputs and outputs must not overlap unless said. Calls enqueue on the context and do not
+// Floating tensors of one call share one dtype, f32 or f64 (f64 on the reference only), unless
+// said. Inputs and outputs must not overlap unless said. Calls enqueue on the context and do not
 // synchronise. Shapes and dtypes are checked at the door (Error(kInvalidArgument), the message
 // starts with the operator); kernels behind it assume them. A context of Backend::kCpu uses oneDNN
 // or own vector kernels and falls back to the reference; GRAFT_IMPL=op:impl forces one.

@@ -19,7 +19,11 @@ struct ConvOptions {
   int groups = 1;  ///< C for depthwise
 
   [[nodiscard]] static ConvOptions same_sides(int stride, int pad, int groups = 1) {
-    return {.stride = stride, .pad_top = pad, .pad_left = pad, .pad_bottom = pad, .pad_right = pad,
+    return {.stride = stride,
+            .pad_top = pad,
+            .pad_left = pad,
+            .pad_bottom = pad,
+            .pad_right = pad,
             .groups = groups};
   }
 };

@@ -14,13 +14,14 @@ namespace graft::kernels {
 /// corner is at (top, left) of the source, which may be negative.
 struct ImageTransform {
   std::int32_t top = 0, left = 0;
-  std::int32_t flip = 0;                       ///< 1: mirror left-right
-  std::int32_t cut_y0 = 0, cut_y1 = 0;         ///< cutout rows [y0, y1) of the output, 0 after normalisation
+  std::int32_t flip = 0;  ///< 1: mirror left-right
+  std::int32_t cut_y0 = 0,
+               cut_y1 = 0;  ///< cutout rows [y0, y1) of the output, 0 after normalisation
   std::int32_t cut_x0 = 0, cut_x1 = 0;
 };
 
-/// Normalised value of every possible pixel of every channel. A table, so that every backend gives the
-/// same bits whatever it contracts into fused multiply-adds.
+/// Normalised value of every possible pixel of every channel. A table, so that every backend gives
+/// the same bits whatever it contracts into fused multiply-adds.
 struct ImageTable {
   float value[3][256] = {};
 };
@@ -28,8 +29,8 @@ struct ImageTable {
 /// value[c][u] = (u / 255 - mean[c]) / stddev[c], computed in f64.
 [[nodiscard]] ImageTable image_table(const double (&mean)[3], const double (&stddev)[3]);
 
-/// y[n,p,q,c] = table.value[c][pixel of x under transform n]; black outside the source, 0 in the cutout.
-/// x (N,H,W,3) u8; transform: N; y (N,P,Q,3) f32.
+/// y[n,p,q,c] = table.value[c][pixel of x under transform n]; black outside the source, 0 in the
+/// cutout. x (N,H,W,3) u8; transform: N; y (N,P,Q,3) f32.
 void u8_to_float(Context& ctx, std::span<const ImageTransform> transform, const ImageTable& table,
                  const Tensor& x, Tensor& y);
 

@@ -4,7 +4,8 @@
 //   y = act(gamma * (x - mean) * inv_std + beta + residual)
 //
 // The forward needs no mask: backward recomputes the pre-activation from x, or reads y where a
-// residual was added. Statistics are f32 (f64 for f64 tensors); inv_std = 1/sqrt(var + eps), var biased.
+// residual was added. Statistics are f32 (f64 for f64 tensors); inv_std = 1/sqrt(var + eps), var
+// biased.
 #pragma once
 
 #include "engine/device/context.h"
@@ -15,7 +16,8 @@ namespace graft::kernels {
 
 struct BatchNormOptions {
   double eps = 1e-5;
-  double momentum = 0.1;  ///< running = (1 - momentum) * running + momentum * batch (unbiased variance)
+  double momentum =
+      0.1;  ///< running = (1 - momentum) * running + momentum * batch (unbiased variance)
   Activation activation = Activation::kNone;
 };
 
@@ -25,17 +27,17 @@ struct GroupNormOptions {
   Activation activation = Activation::kNone;
 };
 
-/// What a normalisation's backward is given. Tensors as in the forward, whose x (and y, if there was
-/// a residual) must still hold.
+/// What a normalisation's backward is given. Tensors as in the forward, whose x (and y, if there
+/// was a residual) must still hold.
 struct NormBackward {
   const Tensor& x;
-  const Tensor& y;         ///< read only where `has_residual` and the activation is not kNone
-  const Tensor& gamma;     ///< (C)
-  const Tensor& beta;      ///< (C)
-  const Tensor& mean;      ///< as the forward saved it
-  const Tensor& inv_std;   ///< as the forward saved it
+  const Tensor& y;        ///< read only where `has_residual` and the activation is not kNone
+  const Tensor& gamma;    ///< (C)
+  const Tensor& beta;     ///< (C)
+  const Tensor& mean;     ///< as the forward saved it
+  const Tensor& inv_std;  ///< as the forward saved it
   const Tensor& dy;
-  const Tensor& dy2;       ///< a second contribution to the gradient of y, or empty
+  const Tensor& dy2;  ///< a second contribution to the gradient of y, or empty
   bool has_residual = false;
   GradMode dx_mode = GradMode::kOverwrite;
   GradMode dresidual_mode = GradMode::kSkip;
@@ -43,8 +45,8 @@ struct NormBackward {
 };
 
 /// Batch statistics over (N,H,W) per channel.  x, residual (or empty), y (N,...,C); gamma, beta,
-/// running_mean, running_var, mean, inv_std (C).  Updates the running statistics; saves mean, inv_std.
-/// y may be residual. Deterministic for a fixed thread count.
+/// running_mean, running_var, mean, inv_std (C).  Updates the running statistics; saves mean,
+/// inv_std. y may be residual. Deterministic for a fixed thread count.
 void batch_norm_fwd_train(Context& ctx, const BatchNormOptions& options, const Tensor& x,
                           const Tensor& gamma, const Tensor& beta, const Tensor& residual,
                           Tensor& running_mean, Tensor& running_var, Tensor& mean, Tensor& inv_std,
@@ -55,8 +57,8 @@ void batch_norm_fwd_eval(Context& ctx, const BatchNormOptions& options, const Te
                          const Tensor& gamma, const Tensor& beta, const Tensor& residual,
                          const Tensor& running_mean, const Tensor& running_var, Tensor& y);
 
-/// Backward of either forward. kBatch: mean and inv_std are the saved batch statistics and depend on x.
-/// kRunning: they are constants (mean = running mean, inv_std = 1/sqrt(running_var + eps)).
+/// Backward of either forward. kBatch: mean and inv_std are the saved batch statistics and depend
+/// on x. kRunning: they are constants (mean = running mean, inv_std = 1/sqrt(running_var + eps)).
 /// dx, dresidual like x; dgamma, dbeta (C), by args.param_mode.  dresidual may be dy.
 void batch_norm_bwd(Context& ctx, const BatchNormOptions& options, NormStats stats,
                     const NormBackward& args, Tensor& dx, Tensor& dresidual, Tensor& dgamma,

@@ -16,8 +16,8 @@ struct SgdOptions {
   bool nesterov = false;
 };
 
-/// torch.optim.SGD (dampening 0):  g += wd*w;  v = momentum*v + g;  w -= lr * (nesterov ? g + momentum*v : v).
-/// w, g, v (P); v starts at zero. v may be empty if momentum is 0.
+/// torch.optim.SGD (dampening 0):  g += wd*w;  v = momentum*v + g;  w -= lr * (nesterov ? g +
+/// momentum*v : v). w, g, v (P); v starts at zero. v may be empty if momentum is 0.
 void sgd_step(Context& ctx, const SgdOptions& options, const Tensor& g, Tensor& w, Tensor& v);
 
 struct AdamOptions {
@@ -28,7 +28,8 @@ struct AdamOptions {
   bool decoupled = false;  ///< AdamW: w *= 1 - lr*wd instead of g += wd*w
 };
 
-/// torch.optim.Adam / AdamW.  `step`: 1 for the first update.  w, g, m, v (P); m and v start at zero.
+/// torch.optim.Adam / AdamW.  `step`: 1 for the first update.  w, g, m, v (P); m and v start at
+/// zero.
 void adam_step(Context& ctx, const AdamOptions& options, std::int64_t step, const Tensor& g,
                Tensor& w, Tensor& m, Tensor& v);
 

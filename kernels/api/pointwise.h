@@ -39,12 +39,13 @@ struct DropoutKeys {
   std::span<const std::uint32_t> epoch;   ///< one a row
   std::span<const std::int64_t> example;  ///< one a row
 };
-/// Row elements: at most 2^22. Word j of Philox block (layer << 20 | i/4) decides element i = 4*block+j:
-/// kept where to_unit_float(word) >= p.
+/// Row elements: at most 2^22. Word j of Philox block (layer << 20 | i/4) decides element i =
+/// 4*block+j: kept where to_unit_float(word) >= p.
 void dropout(Context& ctx, double p, const DropoutKeys& keys, const Tensor& x, Tensor& y);
 
 /// Parameter-free shortcut of CIFAR ResNets ("option A", He et al. 2016): y[n,h,w,pad+c] =
-/// x[n,h*stride,w*stride,c], other channels zero.  pad = (K - C) / 2.  x (N,H,W,C) -> y (N,ceil(H/s),ceil(W/s),K).
+/// x[n,h*stride,w*stride,c], other channels zero.  pad = (K - C) / 2.  x (N,H,W,C) -> y
+/// (N,ceil(H/s),ceil(W/s),K).
 void subsample_pad_fwd(Context& ctx, int stride, const Tensor& x, Tensor& y);
 void subsample_pad_bwd(Context& ctx, int stride, const Tensor& dy, GradMode mode, Tensor& dx);
 

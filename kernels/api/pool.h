@@ -18,8 +18,8 @@ struct PoolOptions {
 /// Shape (N,P,Q,C) of the output for x (N,H,W,C).
 [[nodiscard]] Shape pool_output_shape(const PoolOptions& options, const Shape& x);
 
-/// index (N,P,Q,C) u8: place of the maximum in its window (r * window + s), the first among equals; may
-/// be empty when no backward follows. window <= 15.
+/// index (N,P,Q,C) u8: place of the maximum in its window (r * window + s), the first among equals;
+/// may be empty when no backward follows. window <= 15.
 void max_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y,
                   Tensor& index);
 void max_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, const Tensor& index,

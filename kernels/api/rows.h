@@ -9,8 +9,8 @@
 
 namespace graft::kernels {
 
-/// out[i] = x[row[i]].  x (N, ...), any dtype; row: M ids in [0, N); out (>= M, ...): the first M rows.
-/// Bytes moved: 2 * M * row bytes.
+/// out[i] = x[row[i]].  x (N, ...), any dtype; row: M ids in [0, N); out (>= M, ...): the first M
+/// rows. Bytes moved: 2 * M * row bytes.
 void gather_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> row, Tensor& out);
 
 /// out[row[i]] += x[i].  f32|f64; rows may repeat; added in order of i.

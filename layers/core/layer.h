@@ -30,8 +30,8 @@ enum class Phase : std::uint8_t {
 struct SavedSpec {
   std::string_view name;
   Shape shape;
-  DType dtype;      ///< kF32 stands for the graph's floating type
-  int batch_axis;   ///< 0, or -1: not per row
+  DType dtype;     ///< kF32 stands for the graph's floating type
+  int batch_axis;  ///< 0, or -1: not per row
 };
 
 /// What a layer needs, declared before any memory exists.
@@ -40,7 +40,7 @@ struct LayerPlan {
   bool keeps_x = false;  ///< backward reads the inputs
   bool keeps_y = false;  ///< backward reads the output
   std::vector<SavedSpec> saved = {};
-  bool row_separable = true;  ///< dx[n] depends on row n only, in training
+  bool row_separable = true;   ///< dx[n] depends on row n only, in training
   int backward_in_place = -1;  ///< index of the input whose dx may share memory with dy, or -1
   bool accepts_dy2 = false;    ///< backward can take a second gradient contribution
 };
@@ -93,7 +93,8 @@ class Layer {
 
   /// E.g. "Conv2d".
   [[nodiscard]] virtual std::string_view kind() const = 0;
-  /// Everything that decides what is computed, e.g. "3->16 3x3 stride 1 pad 1"; part of the content hash.
+  /// Everything that decides what is computed, e.g. "3->16 3x3 stride 1 pad 1"; part of the content
+  /// hash.
   [[nodiscard]] virtual std::string attributes() const = 0;
 
   /// Checks the inputs' shapes (batch first) and says what running on them needs.

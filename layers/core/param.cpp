@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/core/param.h"
 
+#include <atomic>
 #include <cmath>
 #include <utility>
 
@@ -17,9 +18,12 @@ std::int64_t aligned(std::int64_t n) {
 
 double draw(const Init& init, Philox& rng) {
   switch (init.kind) {
-    case Init::Kind::kConstant: return init.value;
-    case Init::Kind::kNormal: return init.value * rng.normal();
-    case Init::Kind::kUniform: return init.value * (2 * rng.uniform_double() - 1);
+    case Init::Kind::kConstant:
+      return init.value;
+    case Init::Kind::kNormal:
+      return init.value * rng.normal();
+    case Init::Kind::kUniform:
+      return init.value * (2 * rng.uniform_double() - 1);
   }
   return 0;
 }
@@ -51,6 +55,7 @@ Init Init::uniform_fan_in(std::int64_t fan) {
 
 ParamStore::ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpec>> named,
                        DType dtype) {
+  bump_version();
   std::int64_t n_values = 0, n_buffers = 0;
   std::vector<std::int64_t> offset;
   for (auto& [name, spec] : named) {
@@ -76,6 +81,11 @@ ParamStore::ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpe
       e.value = buffers_.rows(offset[i], n).reshape(e.spec.shape);
     }
   }
+}
+
+void ParamStore::bump_version() {
+  static std::atomic<std::uint64_t> last = 0;
+  version_ = ++last;
 }
 
 ParamId ParamStore::find(const std::string& name) const {
@@ -117,8 +127,7 @@ std::vector<float> to_archive_order(Context& ctx, const ParamSpec& spec, const T
   return out;
 }
 
-void from_archive_order(Context& ctx, const ParamSpec& spec, const float* elements,
-                        Tensor& value) {
+void from_archive_order(Context& ctx, const ParamSpec& spec, const float* elements, Tensor& value) {
   dispatch_float(value.dtype(), "archive", [&]<class T>(std::type_identity<T>) {
     std::vector<T> host(static_cast<std::size_t>(value.numel()));
     if (spec.order == ParamOrder::kPlain) {

@@ -58,7 +58,9 @@ class ParamStore {
   ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpec>> named, DType dtype);
 
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
-  [[nodiscard]] const Entry& entry(ParamId id) const { return entries_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] const Entry& entry(ParamId id) const {
+    return entries_[static_cast<std::size_t>(id)];
+  }
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   /// -1 if there is none.
   [[nodiscard]] ParamId find(const std::string& name) const;
@@ -70,9 +72,10 @@ class ParamStore {
   /// Number of trainable scalars, without the gaps.
   [[nodiscard]] std::int64_t trainable_count() const { return trainable_count_; }
 
-  /// Stamp of the trainable values; changes with every update. Never 0.
+  /// Stamp of the trainable values; changes with every update. Never 0, and never the same for two
+  /// stores of a process: backends keep packed weights by address and stamp.
   [[nodiscard]] std::uint64_t version() const { return version_; }
-  void bump_version() { ++version_; }
+  void bump_version();
 
   /// Draws every parameter from its Init; buffers too. Bumps the version.
   void initialise(Context& ctx, std::uint64_t seed);
@@ -82,10 +85,11 @@ class ParamStore {
   std::unordered_map<std::string, ParamId> index_;
   Tensor values_, grads_, buffers_;
   std::int64_t trainable_count_ = 0;
-  std::uint64_t version_ = 1;
+  std::uint64_t version_ = 0;
 };
 
-/// Elements of `value` (order of `spec`) in archive order, as f32; `shape` gets the archive's shape.
+/// Elements of `value` (order of `spec`) in archive order, as f32; `shape` gets the archive's
+/// shape.
 [[nodiscard]] std::vector<float> to_archive_order(Context& ctx, const ParamSpec& spec,
                                                   const Tensor& value, Shape& shape);
 /// The inverse: writes f32 elements in archive order into `value` (f32 or f64).

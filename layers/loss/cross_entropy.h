@@ -5,9 +5,9 @@
 
 namespace graft {
 
-/// Per-example softmax cross-entropy with label smoothing. Inputs: logits (N,C), label (N) i32; y: loss (N).
-/// Its backward's dy is one weight per example; the mean is the caller's. Saved "correct" (N) u8: 1 where
-/// the label's logit is the first maximum, in every phase.
+/// Per-example softmax cross-entropy with label smoothing. Inputs: logits (N,C), label (N) i32; y:
+/// loss (N). Its backward's dy is one weight per example; the mean is the caller's. Saved "correct"
+/// (N) u8: 1 where the label's logit is the first maximum, in every phase.
 class CrossEntropy final : public Layer {
  public:
   explicit CrossEntropy(double smoothing = 0);

@@ -35,7 +35,8 @@ LayerPlan Conv2d::plan(std::span<const Shape> x) const {
 }
 
 std::vector<ParamSpec> Conv2d::params() const {
-  const std::int64_t fan_out = o_.out_channels * o_.kernel * o_.kernel;  // torchvision does not divide by groups
+  const std::int64_t fan_out =
+      o_.out_channels * o_.kernel * o_.kernel;  // torchvision does not divide by groups
   std::vector<ParamSpec> specs = {{.name = "weight",
                                    .shape = weight_shape(),
                                    .init = Init::kaiming_normal(fan_out),

@@ -13,7 +13,8 @@ struct Conv2dOptions {
   int pad = 0;
   int groups = 1;
   bool bias = false;
-  /// Uneven padding (top/left as `pad`, bottom/right this), as Keras' "same" has at stride 2; -1: as `pad`.
+  /// Uneven padding (top/left as `pad`, bottom/right this), as Keras' "same" has at stride 2; -1:
+  /// as `pad`.
   int pad_end = -1;
 };
 

@@ -5,7 +5,8 @@
 
 namespace graft {
 
-/// x (N,C) -> y (N,K) = x w^T + bias. Parameters: weight (K,C), bias (K); both start as U(-1/sqrt(C), 1/sqrt(C)).
+/// x (N,C) -> y (N,K) = x w^T + bias. Parameters: weight (K,C), bias (K); both start as
+/// U(-1/sqrt(C), 1/sqrt(C)).
 class Linear final : public Layer {
  public:
   Linear(std::int64_t in_features, std::int64_t out_features, bool bias = true);

@@ -62,13 +62,13 @@ std::string BatchNorm2d::attributes() const {
 
 LayerPlan BatchNorm2d::plan(std::span<const Shape> x) const {
   check_inputs(kind(), x, channels_, has_residual_);
-  LayerPlan plan{.y = x[0],
-                 .keeps_x = true,
-                 .keeps_y = has_residual_ && o_.activation != Activation::kNone,
-                 .saved = {{"mean", {channels_}, DType::kF32, -1},
-                           {"inv_std", {channels_}, DType::kF32, -1}},
-                 .row_separable = false,
-                 .accepts_dy2 = true};
+  LayerPlan plan{
+      .y = x[0],
+      .keeps_x = true,
+      .keeps_y = has_residual_ && o_.activation != Activation::kNone,
+      .saved = {{"mean", {channels_}, DType::kF32, -1}, {"inv_std", {channels_}, DType::kF32, -1}},
+      .row_separable = false,
+      .accepts_dy2 = true};
   if (has_residual_) plan.backward_in_place = 1;
   return plan;
 }
@@ -154,16 +154,14 @@ std::int64_t GroupNorm::flops(std::span<const Shape> x) const {
 
 void GroupNorm::forward(const ForwardArgs& a) const {
   kernels::group_norm_fwd(a.ctx, o_, a.x[0], a.params[kGamma], a.params[kBeta],
-                          has_residual_ ? a.x[1] : Tensor(), a.saved[kMean], a.saved[kInvStd],
-                          a.y);
+                          has_residual_ ? a.x[1] : Tensor(), a.saved[kMean], a.saved[kInvStd], a.y);
 }
 
 void GroupNorm::backward(const BackwardArgs& a) const {
   Tensor none;
-  kernels::group_norm_bwd(a.ctx, o_,
-                          norm_backward(a, has_residual_, a.saved[kMean], a.saved[kInvStd]),
-                          a.dx[0], has_residual_ ? a.dx[1] : none, a.dparams[kGamma],
-                          a.dparams[kBeta]);
+  kernels::group_norm_bwd(
+      a.ctx, o_, norm_backward(a, has_residual_, a.saved[kMean], a.saved[kInvStd]), a.dx[0],
+      has_residual_ ? a.dx[1] : none, a.dparams[kGamma], a.dparams[kBeta]);
 }
 
 LayerPtr GroupNorm::with_activation(Activation act) const {

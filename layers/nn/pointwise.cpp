@@ -10,9 +10,12 @@ namespace {
 
 const char* name(Activation act) {
   switch (act) {
-    case Activation::kNone: return "none";
-    case Activation::kRelu: return "relu";
-    case Activation::kRelu6: return "relu6";
+    case Activation::kNone:
+      return "none";
+    case Activation::kRelu:
+      return "relu";
+    case Activation::kRelu6:
+      return "relu6";
   }
   return "?";
 }
@@ -120,23 +123,22 @@ void Dropout::forward(const ForwardArgs& a) const {
     kernels::copy(a.ctx, a.x[0], a.y);
     return;
   }
-  kernels::dropout(a.ctx, p_,
-                   {.seed = a.rows.seed, .layer = a.ordinal, .epoch = a.rows.epoch,
-                    .example = a.rows.example},
-                   a.x[0], a.y);
+  kernels::dropout(
+      a.ctx, p_,
+      {.seed = a.rows.seed, .layer = a.ordinal, .epoch = a.rows.epoch, .example = a.rows.example},
+      a.x[0], a.y);
 }
 
 void Dropout::backward(const BackwardArgs& a) const {
   if (a.dx_mode[0] == GradMode::kSkip) return;
-  const kernels::DropoutKeys keys{.seed = a.rows.seed, .layer = a.ordinal, .epoch = a.rows.epoch,
-                                  .example = a.rows.example};
+  const kernels::DropoutKeys keys{
+      .seed = a.rows.seed, .layer = a.ordinal, .epoch = a.rows.epoch, .example = a.rows.example};
   // Dropout is linear: the same mask applied to dy is the gradient.
   if (a.dx_mode[0] == GradMode::kOverwrite) {
     kernels::dropout(a.ctx, p_, keys, a.dy, a.dx[0]);
     return;
   }
-  Tensor masked =
-      Tensor::borrow(a.ctx.workspace().get(a.dy.bytes()), a.dy.shape(), a.dy.dtype());
+  Tensor masked = Tensor::borrow(a.ctx.workspace().get(a.dy.bytes()), a.dy.shape(), a.dy.dtype());
   kernels::dropout(a.ctx, p_, keys, a.dy, masked);
   kernels::accumulate(a.ctx, masked, a.dx[0]);
 }

@@ -50,8 +50,9 @@ class Concat final : public Layer {
   void backward(const BackwardArgs& args) const override;
 };
 
-/// Zeroes each element with probability p in training and scales the others by 1/(1-p); the mask is a
-/// function of (seed, epoch, example id, node, element), so nothing is saved. Identity in evaluation.
+/// Zeroes each element with probability p in training and scales the others by 1/(1-p); the mask is
+/// a function of (seed, epoch, example id, node, element), so nothing is saved. Identity in
+/// evaluation.
 class Dropout final : public Layer {
  public:
   explicit Dropout(double p);
@@ -66,7 +67,8 @@ class Dropout final : public Layer {
   double p_;
 };
 
-/// Parameter-free shortcut of CIFAR ResNets ("option A"): every stride-th pixel, zero channels around.
+/// Parameter-free shortcut of CIFAR ResNets ("option A"): every stride-th pixel, zero channels
+/// around.
 class SubsamplePad final : public Layer {
  public:
   SubsamplePad(std::int64_t out_channels, int stride);

@@ -11,11 +11,10 @@ Optimizer::Optimizer(Context& ctx, const OptimizerOptions& options, ParamStore& 
   if (!sgd && options.name != "adam" && options.name != "adamw") {
     fail(Errc::kUsage, "unknown optimizer '", options.name, "'; known: sgd, adam, adamw");
   }
-  const std::vector<std::string> names =
-      sgd ? std::vector<std::string>{"momentum"} : std::vector<std::string>{"exp_avg", "exp_avg_sq"};
+  const std::vector<std::string> names = sgd ? std::vector<std::string>{"momentum"}
+                                             : std::vector<std::string>{"exp_avg", "exp_avg_sq"};
   for (const auto& name : names) {
-    Tensor block =
-        Tensor::allocate(ctx.memory(), params.values().shape(), params.values().dtype());
+    Tensor block = Tensor::allocate(ctx.memory(), params.values().shape(), params.values().dtype());
     fill_zero(ctx, block);
     state_.push_back({name, block});
   }
@@ -28,14 +27,19 @@ void Optimizer::step(Context& ctx, double lr, std::int64_t step, std::int64_t be
   Tensor first = state_[0].block.rows(begin, count);
   if (options_.name == "sgd") {
     kernels::sgd_step(ctx,
-                      {.lr = lr, .momentum = options_.momentum,
-                       .weight_decay = options_.weight_decay, .nesterov = options_.nesterov},
+                      {.lr = lr,
+                       .momentum = options_.momentum,
+                       .weight_decay = options_.weight_decay,
+                       .nesterov = options_.nesterov},
                       g, w, first);
   } else {
     Tensor second = state_[1].block.rows(begin, count);
     kernels::adam_step(ctx,
-                       {.lr = lr, .beta1 = options_.beta1, .beta2 = options_.beta2,
-                        .eps = options_.eps, .weight_decay = options_.weight_decay,
+                       {.lr = lr,
+                        .beta1 = options_.beta1,
+                        .beta2 = options_.beta2,
+                        .eps = options_.eps,
+                        .weight_decay = options_.weight_decay,
                         .decoupled = options_.name == "adamw"},
                        step, g, w, first, second);
   }

@@ -26,7 +26,8 @@ class Optimizer {
   /// State tensors start at zero. Throws Error(kUsage) for an unknown name.
   Optimizer(Context& ctx, const OptimizerOptions& options, ParamStore& params);
 
-  /// Updates flat elements [begin, end of the block) and bumps the store's version.  `step` is 1 for the first update.
+  /// Updates flat elements [begin, end of the block) and bumps the store's version.  `step` is 1
+  /// for the first update.
   void step(Context& ctx, double lr, std::int64_t step, std::int64_t begin = 0);
 
   /// Flat state blocks with their names, e.g. "momentum": for checkpoints.

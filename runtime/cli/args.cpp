@@ -43,7 +43,8 @@ std::string environment_name(std::string_view option) {
 }
 
 std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): before any thread
+  const char* value =
+      std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): before any thread
   if (value == nullptr) return std::nullopt;
   return std::string(value);
 }

@@ -28,7 +28,7 @@ void parse_into(const std::string& option, const std::string& text, double& fiel
 void parse_into(const std::string& option, const std::string& text, std::optional<double>& field);
 
 template <class Integer>
-  requires std::is_integral_v<Integer>
+requires std::is_integral_v<Integer>
 void parse_into(const std::string& option, const std::string& text, Integer& field) {
   const char* end = text.data() + text.size();
   const auto [at, error] = std::from_chars(text.data(), end, field);

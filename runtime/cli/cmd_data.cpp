@@ -29,7 +29,8 @@ Json check_split(const data::DatasetPtr& dataset) {
     classes[dataset->class_names()[c]] = per_class[c];
   }
   Json bad = Json::array();
-  for (const auto& b : dataset->bad_files()) bad.push_back({{"path", b.path}, {"reason", b.reason}});
+  for (const auto& b : dataset->bad_files())
+    bad.push_back({{"path", b.path}, {"reason", b.reason}});
   const auto norm = data::normalization_of(*dataset);
   return {{"examples", dataset->size()},
           {"size", {dataset->image_size().height, dataset->image_size().width}},
@@ -71,7 +72,8 @@ std::vector<Command> add_data(CLI::App& root) {
   auto* app = root.add_subcommand("data", "Look at data sets");
   app->require_subcommand(1);
   auto args = std::make_shared<CheckArgs>();
-  auto* check = app->add_subcommand("check", "Read every example: counts, statistics, unusable files");
+  auto* check =
+      app->add_subcommand("check", "Read every example: counts, statistics, unusable files");
   check->footer(data::data_spec_help());
   check->add_option("--data,data", args->data, "data set")->required();
   check->add_flag("--json", args->json, "machine-readable");

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <fstream>
 #include <iostream>
 #include <thread>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "engine/device/cuda_device.h"
 #include "kernels/api/backend_info.h"
@@ -46,15 +45,17 @@ void examine_cuda(std::vector<Finding>& findings) {
   }
   findings.push_back({"CUDA runtime", cuda_version(cuda.runtime_version), ""});
   if (cuda.driver_version == 0) {
-    findings.push_back({"NVIDIA driver", "none", "only for --device cuda: install the NVIDIA driver"});
+    findings.push_back(
+        {"NVIDIA driver", "none", "only for --device cuda: install the NVIDIA driver"});
   } else if (cuda.driver_version < cuda.runtime_version) {
     findings.push_back({"NVIDIA driver", "supports CUDA " + cuda_version(cuda.driver_version),
                         "too old for CUDA " + cuda_version(cuda.runtime_version) +
                             ": upgrade the driver, or build with an older toolkit"});
   }
   for (const auto& d : cuda.devices) {
-    findings.push_back({"GPU", fmt::format("{}, compute capability {}.{}, {:.1f} GiB", d.name, d.major,
-                                           d.minor, static_cast<double>(d.memory_bytes) / (1 << 30)),
+    findings.push_back({"GPU",
+                        fmt::format("{}, compute capability {}.{}, {:.1f} GiB", d.name, d.major,
+                                    d.minor, static_cast<double>(d.memory_bytes) / (1 << 30)),
                         ""});
   }
   findings.push_back({"--device cuda", "unavailable", cuda.reason});
@@ -78,7 +79,8 @@ std::vector<Finding> examine() {
 }  // namespace
 
 std::vector<Command> add_doctor(CLI::App& root) {
-  auto* app = root.add_subcommand("doctor", "Say what this machine and build can do, and what mends the rest");
+  auto* app = root.add_subcommand(
+      "doctor", "Say what this machine and build can do, and what mends the rest");
   auto json = std::make_shared<bool>(false);
   app->add_flag("--json", *json, "machine-readable");
   return {{app, [json] {

@@ -30,22 +30,26 @@ int run(const EvalArgs& args) {
   const auto data = data::open_datasets(data::parse_data_spec(spec));
   const auto classes = description.at("data").at("classes").size();
   if (static_cast<std::size_t>(data.test->classes()) != classes) {
-    fail(Errc::kData, spec, " has ", data.test->classes(), " classes, the run was trained on ", classes);
+    fail(Errc::kData, spec, " has ", data.test->classes(), " classes, the run was trained on ",
+         classes);
   }
   const auto ctx = train::make_context(args.device, args.threads);
   const auto size = data.test->image_size();
-  const Graph graph = fuse(build_model(parse_model_spec(options.at("model").get<std::string>()),
-                                       {.classes = static_cast<std::int64_t>(classes),
-                                        .height = size.height,
-                                        .width = size.width,
-                                        .norm = parse_norm(options.at("norm").get<std::string>())}));
+  const Graph graph =
+      fuse(build_model(parse_model_spec(options.at("model").get<std::string>()),
+                       {.classes = static_cast<std::int64_t>(classes),
+                        .height = size.height,
+                        .width = size.width,
+                        .norm = parse_norm(options.at("norm").get<std::string>())}));
   train::Network network(*ctx, graph, {.max_batch = args.batch, .optimizer = {}, .seed = 0});
   train::CheckpointManager checkpoints(std::filesystem::path(args.run_dir) / "ckpt");
   checkpoints.load_weights(network);
-  const auto e = train::evaluate(network, data.test, data::evaluation_augment(*data.train), args.batch);
+  const auto e =
+      train::evaluate(network, data.test, data::evaluation_augment(*data.train), args.batch);
   if (args.json) {
-    std::cout << Json{{"test_loss", e.loss}, {"test_error", e.error}, {"examples", e.examples}}.dump()
-              << "\n";
+    std::cout
+        << Json{{"test_loss", e.loss}, {"test_error", e.error}, {"examples", e.examples}}.dump()
+        << "\n";
   } else {
     std::cout << fmt::format("test error {:.2f} %  test loss {:.4f}  {} examples\n", 100 * e.error,
                              e.loss, e.examples);

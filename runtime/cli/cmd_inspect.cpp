@@ -19,13 +19,17 @@ struct GraphArgs {
 
 int inspect_graph(const GraphArgs& a) {
   Graph graph = build_model(parse_model_spec(a.model),
-                            {.classes = a.classes, .height = a.size, .width = a.size,
+                            {.classes = a.classes,
+                             .height = a.size,
+                             .width = a.size,
                              .norm = a.norm == "group" ? Norm::kGroup : Norm::kBatch});
   if (!a.freeze.empty()) {
     const ValueId value = graph.find(a.freeze);
     if (value == kNoValue) {
-      fail(Errc::kUsage, "--freeze ", a.freeze, ": ", a.model, " has no such node; `graft inspect graph "
-           "--model ", a.model, "` lists them");
+      fail(Errc::kUsage, "--freeze ", a.freeze, ": ", a.model,
+           " has no such node; `graft inspect graph "
+           "--model ",
+           a.model, "` lists them");
     }
     graph.freeze(value);
   }
@@ -43,11 +47,16 @@ std::vector<Command> add_inspect(CLI::App& root) {
   auto* app = root.add_subcommand("inspect", "Look into models and graphs");
   app->require_subcommand(1);
 
-  auto* graph = app->add_subcommand("graph", "Nodes, shapes, saved tensors, FLOPs, parameters, planned memory");
+  auto* graph = app->add_subcommand(
+      "graph", "Nodes, shapes, saved tensors, FLOPs, parameters, planned memory");
   auto args = std::make_shared<GraphArgs>();
   graph->add_option("--model", args->model, "network, e.g. resnet20")->capture_default_str();
-  graph->add_option("--norm", args->norm)->check(CLI::IsMember({"batch", "group"}))->capture_default_str();
-  graph->add_option("--format", args->format)->check(CLI::IsMember({"text", "dot", "svg"}))->capture_default_str();
+  graph->add_option("--norm", args->norm)
+      ->check(CLI::IsMember({"batch", "group"}))
+      ->capture_default_str();
+  graph->add_option("--format", args->format)
+      ->check(CLI::IsMember({"text", "dot", "svg"}))
+      ->capture_default_str();
   graph->add_option("--classes", args->classes)->capture_default_str();
   graph->add_option("--size", args->size, "height and width of the images")->capture_default_str();
   graph->add_option("--batch", args->batch, "for the planned memory")->capture_default_str();

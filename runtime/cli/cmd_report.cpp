@@ -59,8 +59,11 @@ int run(const ReportArgs& args) {
 
 std::vector<Command> add_report(CLI::App& root) {
   auto args = std::make_shared<ReportArgs>();
-  auto* app = root.add_subcommand("report", "Compare runs: a table, and one self-contained HTML page");
-  app->footer("Examples:\n  graft report runs/traditional runs/sb --out report.html\n  graft report runs/sb --out sb.html");
+  auto* app =
+      root.add_subcommand("report", "Compare runs: a table, and one self-contained HTML page");
+  app->footer(
+      "Examples:\n  graft report runs/traditional runs/sb --out report.html\n  graft report "
+      "runs/sb --out sb.html");
   app->add_option("runs", args->runs, "run directories, or folders of seeds")->required();
   app->add_option("--out", args->out, "HTML file to write")->capture_default_str();
   return {{app, [args] { return run(*args); }}};

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -23,13 +24,21 @@ struct TrainArgs {
   bool dry_run = false, json = false;
 };
 
-/// Value of `--config X` or `--config=X`: the file must be read before the flags, which win over it.
+/// Value of `--config X` or `--config=X`: the file must be read before the flags, which win over
+/// it.
 std::string config_of(const std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i] == "--config" && i + 1 < arguments.size()) return arguments[i + 1];
     if (arguments[i].rfind("--config=", 0) == 0) return arguments[i].substr(9);
   }
   return {};
+}
+
+/// Whether the subcommand, behind the flags of `graft` itself, is this one.
+bool is_train(const std::vector<std::string>& arguments) {
+  const auto first = std::find_if(arguments.begin(), arguments.end(),
+                                  [](const std::string& a) { return a.rfind('-', 0) != 0; });
+  return first != arguments.end() && *first == "train";
 }
 
 void set_train_option(TrainOptions& options, const std::string& key, const std::string& text,
@@ -74,8 +83,8 @@ void print_results(const std::vector<RunResult>& results, const TrainOptions& op
   }
   if (errors.size() > 1) {
     const auto s = report::summarize(errors);
-    std::cout << fmt::format("{} seeds: {:.2f} % +- {:.2f} (95 % interval), sd {:.2f}\n",
-                             s.n, s.mean, s.half_width, s.sd);
+    std::cout << fmt::format("{} seeds: {:.2f} % +- {:.2f} (95 % interval), sd {:.2f}\n", s.n,
+                             s.mean, s.half_width, s.sd);
   }
   std::cout << "report: " << options.out << "/report.html\n";
 }
@@ -109,10 +118,11 @@ std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& a
       "Every option may also stand in the --config file or in the environment as GRAFT_<OPTION>;\n"
       "flags win over the environment, the environment over the file.");
   app->add_option("--config", args->config, "TOML file with options");
-  app->add_option("--set", args->set, "KEY=VALUE, any option; sampler.KEY=VALUE for the sampler's own");
+  app->add_option("--set", args->set,
+                  "KEY=VALUE, any option; sampler.KEY=VALUE for the sampler's own");
   app->add_flag("--dry-run", args->dry_run, "print the resolved options and stop");
   app->add_flag("--json", args->json, "results as JSON on stdout");
-  if (!arguments.empty() && arguments.front() == "train") {
+  if (is_train(arguments)) {
     if (const std::string path = config_of(arguments); !path.empty()) {
       for (const auto& [key, text] : read_toml(path)) {
         set_train_option(args->options, key, text, path);

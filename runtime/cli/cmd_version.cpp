@@ -7,7 +7,8 @@
 namespace graft::cli {
 
 std::vector<Command> add_version(CLI::App& root) {
-  auto* app = root.add_subcommand("version", "Print the version, what it was built with, and formats");
+  auto* app =
+      root.add_subcommand("version", "Print the version, what it was built with, and formats");
   auto json = std::make_shared<bool>(false);
   app->add_flag("--json", *json, "machine-readable");
   return {{app, [json] {

@@ -5,9 +5,13 @@
 #include <string>
 #include <vector>
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "engine/core/error.h"
 #include "engine/core/log.h"
 #include "engine/core/text.h"
+#include "runtime/cli/args.h"
 #include "runtime/cli/commands.h"
 
 namespace graft::cli {
@@ -15,7 +19,8 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit codes: 0 ok, 1 internal, 2 usage, 3 config or fingerprint, 4 data, 5 model rejected,\n"
-    "6 device unavailable, 7 out of memory, 8 numerical, 9 I/O, 10 interrupted (resumable), 11 gate\n";
+    "6 device unavailable, 7 out of memory, 8 numerical, 9 I/O, 10 interrupted (resumable), 11 "
+    "gate\n";
 
 /// Names that may stand where `app` expects a flag or a subcommand.
 std::vector<std::string> known_words(const CLI::App& app) {
@@ -39,17 +44,31 @@ const CLI::App* chosen(const CLI::App& root) {
 int usage_error(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App* app = chosen(root);
   std::string message = error.what();
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const std::string word = app->remaining(true).empty() ? "" : app->remaining(true).front();
-    message = "unknown argument '" + word + "'" + did_you_mean(word, known_words(*app));
+  // A misspelt subcommand or flag is also why a required one is missing: name it first.
+  const bool misses = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+                      dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  if (const auto extras = app->remaining(true); misses && !extras.empty()) {
+    message = "unknown argument '" + extras.front() + "'" +
+              did_you_mean(extras.front(), known_words(*app));
   }
   std::string path = app == &root ? "graft" : "graft " + app->get_name();
   log::error("{}; `{} --help` lists what there is", message, path);
   return exit_code(Errc::kUsage);
 }
 
+/// Idle OpenMP threads spin for some ten microseconds, then sleep: spinning for long, as libgomp
+/// does by default, makes two threads slower than one as soon as another process runs. libgomp
+/// reads its settings when the process starts, so the program starts itself again, once, unless the
+/// user has chosen.
+void set_wait_policy(char** argv) {
+  constexpr const char* kSpins = "GOMP_SPINCOUNT";
+  if (environment("OMP_WAIT_POLICY") || environment(kSpins)) return;
+  if (setenv(kSpins, "20000", 1) == 0) execv("/proc/self/exe", argv);  // goes on here if that fails
+}
+
 int run(int argc, char** argv) {
-  CLI::App root("graft: trains image classifiers, and trains only on the examples worth it", "graft");
+  CLI::App root("graft: trains image classifiers, and trains only on the examples worth it",
+                "graft");
   root.require_subcommand(1);
   root.fallthrough(false);
   root.footer(kFooter);
@@ -88,6 +107,7 @@ int run(int argc, char** argv) {
 }  // namespace graft::cli
 
 int main(int argc, char** argv) {
+  graft::cli::set_wait_policy(argv);
   try {
     return graft::cli::run(argc, argv);
   } catch (const graft::Error& e) {

@@ -163,9 +163,10 @@ void Folder::index_classes() {
 
 void Folder::make_cache() {
   constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+  const auto budget =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(options_.cache_mib, 0)) * kMiB;
   const std::uint64_t bytes = static_cast<std::uint64_t>(size()) * image_size().bytes();
-  if (bytes > static_cast<std::uint64_t>(std::max<std::int64_t>(options_.cache_mib, 0)) * kMiB)
-    return;
+  if (bytes > budget) return;
   cache_ = Buffer(host_memory(), bytes);  // pages are taken as images arrive
   cache_state_ = std::make_unique<std::atomic<std::uint8_t>[]>(files_.size());
 }

@@ -23,6 +23,7 @@ constexpr const char* kArrays = "arrays.safetensors";
 constexpr const char* kState = "state.json";
 constexpr const char* kManifest = "MANIFEST.json";
 constexpr const char* kTemporary = ".saving";
+constexpr const char* kReplaced = ".replaced";
 constexpr std::size_t kKept = 2;
 constexpr std::size_t kDigits = 10;
 
@@ -43,8 +44,9 @@ std::map<std::string, std::vector<float>> read_arrays(const fs::path& path) {
     const ArchiveEntry entry = reader.read(info.name);
     auto& values = arrays[info.name];
     values.resize(entry.bytes.size() / sizeof(float));
-    if (!values.empty()) std::copy_n(entry.bytes.data(), entry.bytes.size(),
-                                     std::as_writable_bytes(std::span(values)).data());
+    if (!values.empty())
+      std::copy_n(entry.bytes.data(), entry.bytes.size(),
+                  std::as_writable_bytes(std::span(values)).data());
   }
   return arrays;
 }
@@ -73,11 +75,17 @@ void CheckpointManager::save(Network& network, const CheckpointExtra& extra,
     const std::string state = extra.state.dump(1);
     atomic_write(temporary / kState, state);
     files[kState] = sha256(state);
-    const Json manifest = {{"format", kCheckpointFormat}, {"candidates", candidates}, {"sha256", files}};
+    const Json manifest = {
+        {"format", kCheckpointFormat}, {"candidates", candidates}, {"sha256", files}};
     atomic_write(temporary / kManifest, manifest.dump(1));
     const fs::path target = root_ / fmt::format("{:010}", candidates);
-    fs::remove_all(target, ignored);
+    const fs::path replaced = root_ / kReplaced;
+    fs::remove_all(replaced, ignored);
+    // Aside by one rename: removing it here could leave half a checkpoint under a checkpoint's
+    // name.
+    if (fs::exists(target)) rename_folder(target, replaced);
     rename_folder(temporary, target);
+    fs::remove_all(replaced, ignored);
   } catch (...) {
     fs::remove_all(temporary, ignored);
     throw;
@@ -105,9 +113,11 @@ void CheckpointManager::prune() const {
 
 void CheckpointManager::verify(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kManifest;
-  if (!fs::exists(path)) fail(Errc::kModel, path.string(), ": missing, the checkpoint is not whole");
+  if (!fs::exists(path))
+    fail(Errc::kModel, path.string(), ": missing, the checkpoint is not whole");
   const Json manifest = parse_json(read_file(path), path.string(), Errc::kModel);
-  if (!manifest.is_object() || !manifest.contains("format") || !manifest.contains("sha256")) {
+  if (!manifest.is_object() || !manifest.value("format", Json()).is_number_integer() ||
+      !manifest.value("sha256", Json()).is_object()) {
     fail(Errc::kModel, path.string(), ": not a checkpoint manifest");
   }
   if (const int format = manifest.at("format"); format > kCheckpointFormat) {
@@ -118,10 +128,11 @@ void CheckpointManager::verify(const fs::path& checkpoint) {
     const fs::path part = checkpoint / file;
     if (!fs::exists(part)) fail(Errc::kModel, part.string(), ": missing");
     const std::string found = sha256_file(part);
-    const std::string wanted = manifest.at("sha256").value(file, "");
+    const Json entry = manifest.at("sha256").value(file, Json());
+    const std::string wanted = entry.is_string() ? entry.get<std::string>() : "";
     if (found != wanted) {
-      fail(Errc::kModel, part.string(), ": damaged: SHA-256 ", found.substr(0, 16), "..., the manifest says ",
-           wanted.substr(0, 16), "...");
+      fail(Errc::kModel, part.string(), ": damaged: SHA-256 ", found.substr(0, 16),
+           "..., the manifest says ", wanted.substr(0, 16), "...");
     }
   }
 }

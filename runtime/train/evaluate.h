@@ -15,7 +15,8 @@ struct Evaluation {
   std::int64_t examples = 0;
 };
 
-/// Runs all of `dataset` through the network in evaluation mode, `batch` examples at a time; nothing changes.
+/// Runs all of `dataset` through the network in evaluation mode, `batch` examples at a time;
+/// nothing changes.
 [[nodiscard]] Evaluation evaluate(Network& network, const data::DatasetPtr& dataset,
                                   const data::AugmentOptions& augment, std::int64_t batch);
 

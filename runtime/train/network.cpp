@@ -22,8 +22,8 @@ void check_losses(std::span<const float> losses, std::span<const std::int64_t> i
     }
   }
   if (count == 0) return;
-  fail(Errc::kNumerical, "non-finite loss before update ", step, ": ", count, " of ",
-       losses.size(), " examples, e.g. ", bad,
+  fail(Errc::kNumerical, "non-finite loss before update ", step, ": ", count, " of ", losses.size(),
+       " examples, e.g. ", bad,
        "; the weights are those of the last finite update. Lower --lr, or add warm-up "
        "(--lr-policy cosine:warmup=1)");
 }
@@ -34,8 +34,9 @@ Network::Network(Context& ctx, const Graph& graph, const Options& options)
     : ctx_(ctx),
       seed_(options.seed),
       params_(ctx, graph.param_specs(), DType::kF32),
-      executor_(ctx, graph, params_,
-                {.max_batch = options.max_batch, .dtype = DType::kF32, .loss = graph.output("loss")}),
+      executor_(
+          ctx, graph, params_,
+          {.max_batch = options.max_batch, .dtype = DType::kF32, .loss = graph.output("loss")}),
       optimizer_(ctx, options.optimizer, params_),
       image_(graph.find("image")),
       label_(graph.find("label")),

@@ -37,12 +37,13 @@ class Network {
   void score(const Rows& rows, Phase phase, std::span<float> loss, std::span<std::uint8_t> correct);
 
   struct StepResult {
-    double weighted_loss = 0;   ///< sum of weight * loss
+    double weighted_loss = 0;  ///< sum of weight * loss
     double gradient_norm = 0;
   };
-  /// Forward in training mode, backward of sum_n weight[n] * loss[n], update number `step` (from 1).
-  /// `losses`: one a row, the training-mode losses.  Throws Error(kNumerical) before the update, naming
-  /// examples or the parameter, if a loss or a gradient is not finite: the weights are then untouched.
+  /// Forward in training mode, backward of sum_n weight[n] * loss[n], update number `step` (from
+  /// 1). `losses`: one a row, the training-mode losses.  Throws Error(kNumerical) before the
+  /// update, naming examples or the parameter, if a loss or a gradient is not finite: the weights
+  /// are then untouched.
   StepResult step(const Rows& rows, std::span<const float> weights, double lr, std::int64_t step,
                   std::span<float> losses, TimeSplit& time);
 

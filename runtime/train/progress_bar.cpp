@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/train/progress_bar.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "engine/core/log.h"
 
@@ -35,11 +34,11 @@ std::string ProgressBar::text(const State& s) const {
   const double rate = seconds > 0 ? static_cast<double>(seen) / seconds : 0;
   const std::string left =
       rate > 0 ? format_duration(static_cast<double>(s.run_total - s.run_done) / rate) : "?";
-  return fmt::format("epoch {}/{}  {:3.0f} %  {:.0f} images/s  loss {:.4f}  kept {:.0f} %  {} left",
-                     s.epoch + 1, s.epochs,
-                     100.0 * static_cast<double>(s.done) /
-                         static_cast<double>(std::max<std::int64_t>(s.total, 1)),
-                     rate, s.loss, 100 * s.kept, left);
+  return fmt::format(
+      "epoch {}/{}  {:3.0f} %  {:.0f} images/s  loss {:.4f}  kept {:.0f} %  {} left", s.epoch + 1,
+      s.epochs,
+      100.0 * static_cast<double>(s.done) / static_cast<double>(std::max<std::int64_t>(s.total, 1)),
+      rate, s.loss, 100 * s.kept, left);
 }
 
 void ProgressBar::show(const State& state) {
@@ -53,7 +52,8 @@ void ProgressBar::show(const State& state) {
     log::info("{}", text(state));
     return;
   }
-  const int filled = static_cast<int>(kBarWidth * state.done / std::max<std::int64_t>(state.total, 1));
+  const int filled =
+      static_cast<int>(kBarWidth * state.done / std::max<std::int64_t>(state.total, 1));
   std::string bar(static_cast<std::size_t>(std::clamp(filled, 0, kBarWidth)), '=');
   bar.resize(kBarWidth, ' ');
   std::fprintf(stderr, "\r[%s] %s\x1b[K", bar.c_str(), text(state).c_str());

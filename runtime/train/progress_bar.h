@@ -7,16 +7,16 @@
 
 namespace graft::train {
 
-/// How far a run is, on stderr: a line that is redrawn on a terminal, one plain line every ten seconds
-/// elsewhere. Silent if the log level hides information.
+/// How far a run is, on stderr: a line that is redrawn on a terminal, one plain line every ten
+/// seconds elsewhere. Silent if the log level hides information.
 class ProgressBar {
  public:
   struct State {
     int epoch = 0, epochs = 0;
-    std::int64_t done = 0, total = 0;  ///< candidates of this epoch
+    std::int64_t done = 0, total = 0;          ///< candidates of this epoch
     std::int64_t run_done = 0, run_total = 0;  ///< candidates of the whole run
-    double loss = 0;          ///< mean training loss of this epoch so far
-    double kept = 1;          ///< backpropagated fraction of this epoch's candidates
+    double loss = 0;                           ///< mean training loss of this epoch so far
+    double kept = 1;  ///< backpropagated fraction of this epoch's candidates
   };
 
   explicit ProgressBar(bool quiet = false);

@@ -10,8 +10,8 @@
 
 namespace graft::train {
 
-/// Augmented images and labels of selected examples that wait for their batch: what was scored is what
-/// is trained. Grows by chunks when a backlog does; slots are recycled.
+/// Augmented images and labels of selected examples that wait for their batch: what was scored is
+/// what is trained. Grows by chunks when a backlog does; slots are recycled.
 class RowPool {
  public:
   /// `row`: shape of one image with a leading 1; `chunk_rows`: growth, rounded up to at least 1.

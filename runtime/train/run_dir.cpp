@@ -31,7 +31,8 @@ void check_same_run(const fs::path& path, const Json& there, const Json& wanted)
 
 Json RunDir::read_description(const fs::path& path) {
   const fs::path file = path / kDescription;
-  if (!fs::exists(file)) fail(Errc::kConfig, path.string(), " is not a run directory: no ", kDescription);
+  if (!fs::exists(file))
+    fail(Errc::kConfig, path.string(), " is not a run directory: no ", kDescription);
   Json json = parse_json(read_file(file), file.string());
   if (!json.is_object() || !json.contains("fingerprint")) {
     fail(Errc::kConfig, file.string(), ": no member \"fingerprint\"");
@@ -42,11 +43,16 @@ Json RunDir::read_description(const fs::path& path) {
 RunDir::RunDir(fs::path path, const Json& description, Open open) : path_(std::move(path)) {
   const bool exists = fs::exists(path_ / kDescription);
   if (exists && open == Open::kNew) {
-    fail(Errc::kConfig, path_.string(), " holds a run already; --resume goes on with it, --force replaces it");
+    fail(Errc::kConfig, path_.string(),
+         " holds a run already; --resume goes on with it, --force replaces it");
   }
   if (exists && open == Open::kForce) {
+    // What says that a run is here goes last: killed in between, --force finds it again.
     std::error_code error;
-    fs::remove_all(path_, error);
+    for (const auto& entry : fs::directory_iterator(path_)) {
+      if (!error && entry.path().filename() != kDescription) fs::remove_all(entry.path(), error);
+    }
+    if (!error) fs::remove_all(path_, error);
     if (error) fail(Errc::kIo, "cannot remove ", path_.string(), ": ", error.message());
   }
   make_folder(path_);

@@ -10,7 +10,8 @@
 
 namespace graft::train {
 
-/// The folder of one run: run.json (what it is), metrics.jsonl (the truth), summary.csv, report.html, log.txt, ckpt/.
+/// The folder of one run: run.json (what it is), metrics.jsonl (the truth), summary.csv,
+/// report.html, log.txt, ckpt/.
 class RunDir {
  public:
   enum class Open : std::uint8_t {
@@ -19,9 +20,9 @@ class RunDir {
     kForce,   ///< remove a run that is there
   };
 
-  /// `description`: written to run.json; its member "fingerprint" is what a resumed run must agree with.
-  /// Throws Error(kConfig) listing the differing keys with both values, or saying that a run exists;
-  /// Error(kIo) if the folder cannot be made.
+  /// `description`: written to run.json; its member "fingerprint" is what a resumed run must agree
+  /// with. Throws Error(kConfig) listing the differing keys with both values, or saying that a run
+  /// exists; Error(kIo) if the folder cannot be made.
   RunDir(std::filesystem::path path, const Json& description, Open open);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }

@@ -16,8 +16,9 @@ std::vector<RunResult> run_training(const TrainOptions& options) {
   for (int i = 0; i < options.seeds; ++i) {
     TrainOptions one = options;
     one.seed = options.seed + static_cast<std::uint64_t>(i);
-    one.out = options.seeds == 1 ? options.out
-                                 : (fs::path(options.out) / ("seed-" + std::to_string(one.seed))).string();
+    one.out = options.seeds == 1
+                  ? options.out
+                  : (fs::path(options.out) / ("seed-" + std::to_string(one.seed))).string();
     Trainer trainer(*ctx, one, one.out);
     results.push_back(trainer.run());
     if (results.back().end != RunResult::End::kNothingLeft) report::write_run_files(one.out);

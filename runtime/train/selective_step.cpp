@@ -157,8 +157,8 @@ void SelectiveStep::train(const std::vector<QueuedExample>& batch, const Progres
   const auto rows_n = static_cast<std::int64_t>(n);
   const Network::Rows rows{batch_x_.rows(0, rows_n), batch_y_.rows(0, rows_n), batch_ids_,
                            batch_epochs_};
-  const auto result = network_.step(rows, batch_weights_, last_lr_, counters_.updates + 1,
-                                    batch_losses_, time_);
+  const auto result =
+      network_.step(rows, batch_weights_, last_lr_, counters_.updates + 1, batch_losses_, time_);
   counters_.forward_train += rows_n;
   counters_.backprops += rows_n;
   counters_.updates += 1;

@@ -19,15 +19,18 @@ namespace graft::train {
 /// What tests and reports may watch; empty functions are not called.
 struct StepObserver {
   /// After a selection forward: who was scored, with what losses, and who was chosen.
-  std::function<void(const Network::Rows& slice, std::span<const float> losses, const Selection&)> on_select;
+  std::function<void(const Network::Rows& slice, std::span<const float> losses, const Selection&)>
+      on_select;
   /// After an update.
-  std::function<void(const Network::Rows& batch, std::span<const float> losses, double lr, const Counters&)>
+  std::function<void(const Network::Rows& batch, std::span<const float> losses, double lr,
+                     const Counters&)>
       on_update;
 };
 
-/// The loop of Selective-Backprop around a network: score a slice of candidates, let the sampler choose, queue
-/// the chosen with their tensors, and train every batch that the queue says is full. A sampler that needs no scores
-/// makes it the ordinary training loop. Source: Jiang 2020, section 3.3, in the order of the authors' code.
+/// The loop of Selective-Backprop around a network: score a slice of candidates, let the sampler
+/// choose, queue the chosen with their tensors, and train every batch that the queue says is full.
+/// A sampler that needs no scores makes it the ordinary training loop. Source: Jiang 2020,
+/// section 3.3, in the order of the authors' code.
 class SelectiveStep {
  public:
   struct Options {
@@ -39,8 +42,8 @@ class SelectiveStep {
   /// All of `network`, `sampler` and `lr` must outlive the loop. Units of lr: its clock's.
   SelectiveStep(Network& network, Sampler& sampler, const LrPolicy& lr, const Options& options);
 
-  /// One slice: at most select_batch candidates of one epoch, in order. `last`: the epoch ends with it.
-  /// `epoch_progress`: epochs done at the slice's start, with the fraction.
+  /// One slice: at most select_batch candidates of one epoch, in order. `last`: the epoch ends with
+  /// it. `epoch_progress`: epochs done at the slice's start, with the fraction.
   void run(const Network::Rows& slice, bool last, double epoch_progress);
 
   /// Puts an example back into the queue's data at resume; returns its slot.

@@ -3,8 +3,8 @@
 
 namespace graft::train {
 
-/// Takes SIGINT and SIGTERM while it lives: the first asks for a stop at the next step boundary, the second ends
-/// the process at once (exit code 130). One at a time in a process.
+/// Takes SIGINT and SIGTERM while it lives: the first asks for a stop at the next step boundary,
+/// the second ends the process at once (exit code 130). One at a time in a process.
 class StopSignal {
  public:
   StopSignal();

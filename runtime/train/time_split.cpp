@@ -4,8 +4,9 @@
 namespace graft::train {
 
 Json TimeSplit::to_json() const {
-  return {{"select", select},       {"policy", policy}, {"forward", forward}, {"backward", backward},
-          {"optimizer", optimizer}, {"data", data},     {"eval", eval},       {"other", other}};
+  return {{"select", select},     {"policy", policy},       {"forward", forward},
+          {"backward", backward}, {"optimizer", optimizer}, {"data", data},
+          {"eval", eval},         {"other", other}};
 }
 
 TimeSplit TimeSplit::from_json(const Json& json) {

@@ -9,14 +9,14 @@ namespace graft::train {
 
 /// Where the wall time of a run goes, in seconds, cumulative from its start (also over a resume).
 struct TimeSplit {
-  double select = 0;     ///< selection forward
-  double policy = 0;     ///< choosing and queueing, without the forward
+  double select = 0;  ///< selection forward
+  double policy = 0;  ///< choosing and queueing, without the forward
   double forward = 0;
   double backward = 0;
   double optimizer = 0;  ///< with the check of the gradient
   double data = 0;       ///< waiting for the loader
   double eval = 0;
-  double other = 0;      ///< what is left: checkpoints, records, reports
+  double other = 0;  ///< what is left: checkpoints, records, reports
 
   [[nodiscard]] double total() const {
     return select + policy + forward + backward + optimizer + data + eval + other;

@@ -31,7 +31,8 @@ void in_range(const char* option, T value, T low, T high) {
   fail(Errc::kUsage, "--", option, " ", value, ": must be between ", low, " and ", high);
 }
 
-void one_of(const char* option, const std::string& value, std::initializer_list<const char*> known) {
+void one_of(const char* option, const std::string& value,
+            std::initializer_list<const char*> known) {
   std::string list;
   for (const char* k : known) {
     if (value == k) return;

@@ -57,8 +57,8 @@ struct TrainOptions {
   bool resume = false;
   bool force = false;
 
-  /// Calls v(name, field, scope, help) for every option but sampler_options. Names have underscores; the command line
-  /// turns them into hyphens.
+  /// Calls v(name, field, scope, help) for every option but sampler_options. Names have
+  /// underscores; the command line turns them into hyphens.
   template <class V>
   void visit(V&& v) {
     visit_task(v);
@@ -78,16 +78,20 @@ struct TrainOptions {
   void visit_task(V& v) {
     v("data", data, Scope::kRun,
       "cifar10:DIR | cifar100:DIR | folder:DIR[,size=64] | synthetic[:train=N,...]");
-    v("model", model, Scope::kRun, "network, e.g. resnet20, wrn-16-2; `graft inspect models` lists them");
+    v("model", model, Scope::kRun,
+      "network, e.g. resnet20, wrn-16-2; `graft inspect models` lists them");
     v("norm", norm, Scope::kRun, "normalisation: batch or group");
-    v("sampler", sampler, Scope::kRun, "which examples are backpropagated: traditional, sb, random");
+    v("sampler", sampler, Scope::kRun,
+      "which examples are backpropagated: traditional, sb, random");
     v("sampler_preset", sampler_preset, Scope::kRun, "paper (as published) or default");
     v("beta", beta, Scope::kRun, "selectivity: probability = percentile^beta; 2 keeps a third");
-    v("label_noise", label_noise, Scope::kRun, "fraction of training labels replaced by wrong ones");
+    v("label_noise", label_noise, Scope::kRun,
+      "fraction of training labels replaced by wrong ones");
     v("label_noise_kind", label_noise_kind, Scope::kRun, "uniform_flip or permute_prefix");
     v("train_limit", train_limit, Scope::kRun, "use only the first N training examples; 0: all");
     v("test_limit", test_limit, Scope::kRun, "use only the first N test examples; 0: all");
-    v("crop_pad", crop_pad, Scope::kRun, "random crop out of the image padded by this; 0: off, -1: an eighth of the side");
+    v("crop_pad", crop_pad, Scope::kRun,
+      "random crop out of the image padded by this; 0: off, -1: an eighth of the side");
     v("flip", flip, Scope::kRun, "mirror half of the training images");
     v("cutout", cutout, Scope::kRun, "side of the square cut out of each training image; 0: off");
   }
@@ -99,7 +103,8 @@ struct TrainOptions {
     v("lr", lr, Scope::kRun, "peak learning rate");
     v("lr_policy", lr_policy, Scope::kRun,
       "fixed | step:gamma=0.1,at=60/120 | cosine:warmup=1 | poly:p=2 | LRBench text");
-    v("lr_clock", lr_clock, Scope::kRun, "what moves the rate: candidates, backprops, updates, epochs");
+    v("lr_clock", lr_clock, Scope::kRun,
+      "what moves the rate: candidates, backprops, updates, epochs");
     v("optimizer", optimizer, Scope::kRun, "sgd, adam or adamw");
     v("momentum", momentum, Scope::kRun, "of sgd");
     v("nesterov", nesterov, Scope::kRun, "Nesterov's form of the momentum");
@@ -114,7 +119,8 @@ struct TrainOptions {
     v("seeds", seeds, Scope::kLocal, "repeat with seed, seed+1, ...: mean, sd and 95 % interval");
     v("threads", threads, Scope::kLocal, "compute threads; 0: all cores");
     v("device", device, Scope::kLocal, "cpu, cuda or auto; cuda never runs on the CPU");
-    v("checkpoint_every", checkpoint_every, Scope::kLocal, "updates between checkpoints; 0: by time");
+    v("checkpoint_every", checkpoint_every, Scope::kLocal,
+      "updates between checkpoints; 0: by time");
     v("checkpoint_seconds", checkpoint_seconds, Scope::kLocal, "seconds between checkpoints");
     v("loader_mib", loader_mib, Scope::kLocal, "memory of the batches read ahead");
     v("out", out, Scope::kLocal, "run directory");

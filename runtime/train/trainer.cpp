@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <thread>
 
 #include <fmt/format.h>
@@ -29,10 +30,14 @@ Json sampler_json(const TrainOptions& o) {
   Json json = {{"preset", o.sampler_preset}};
   if (o.beta) json["beta"] = *o.beta;
   for (const auto& [key, text] : o.sampler_options) {
-    if (text == "true" || text == "false") json[key] = text == "true";
-    else if (const auto whole = parse_int(text)) json[key] = *whole;
-    else if (const auto number = parse_double(text)) json[key] = *number;
-    else json[key] = text;
+    if (text == "true" || text == "false")
+      json[key] = text == "true";
+    else if (const auto whole = parse_int(text))
+      json[key] = *whole;
+    else if (const auto number = parse_double(text))
+      json[key] = *number;
+    else
+      json[key] = text;
   }
   return json;
 }
@@ -90,8 +95,8 @@ void Trainer::open_data() {
     const auto kind = options_.label_noise_kind == "uniform_flip"
                           ? data::LabelNoiseKind::kUniformFlip
                           : data::LabelNoiseKind::kPermutePrefix;
-    train_data_ = std::make_shared<data::LabelNoise>(train_data_, kind, options_.label_noise,
-                                                     options_.seed);
+    train_data_ =
+        std::make_shared<data::LabelNoise>(train_data_, kind, options_.label_noise, options_.seed);
   }
   train_augment_ = data::training_augment(*train_data_);
   if (options_.crop_pad >= 0) train_augment_.pad = options_.crop_pad;
@@ -102,12 +107,12 @@ void Trainer::open_data() {
 
 void Trainer::build_network() {
   const auto size = train_data_->image_size();
-  const Graph graph = fuse(build_model(parse_model_spec(options_.model),
-                                       {.classes = train_data_->classes(),
-                                        .height = size.height,
-                                        .width = size.width,
-                                        .norm = parse_norm(options_.norm),
-                                        .label_smoothing = options_.label_smoothing}));
+  const Graph graph = fuse(
+      build_model(parse_model_spec(options_.model), {.classes = train_data_->classes(),
+                                                     .height = size.height,
+                                                     .width = size.width,
+                                                     .norm = parse_norm(options_.norm),
+                                                     .label_smoothing = options_.label_smoothing}));
   network_ = std::make_unique<Network>(
       ctx_, graph,
       Network::Options{.max_batch = std::max(options_.batch, select_batch(options_)),
@@ -118,9 +123,10 @@ void Trainer::build_network() {
                        .seed = options_.seed});
   const auto n = static_cast<double>(train_data_->size());
   const LrClock clock = parse_lr_clock(options_.lr_clock);
-  const double units = clock == LrClock::kEpochs    ? 1.0
-                       : clock == LrClock::kUpdates ? std::ceil(n / static_cast<double>(options_.batch))
-                                                    : n;
+  const double units = clock == LrClock::kEpochs ? 1.0
+                       : clock == LrClock::kUpdates
+                           ? std::ceil(n / static_cast<double>(options_.batch))
+                           : n;
   lr_ = std::make_unique<LrPolicy>(
       parse_lr_spec(options_.lr_policy,
                     {.base_lr = options_.lr, .epochs = static_cast<double>(options_.epochs)}),
@@ -152,7 +158,8 @@ Json Trainer::description() const {
           {"sampler", sampler_->describe()},
           {"lr_policy", print(lr_->spec())},
           {"data",
-           {{"train", train_data_->size()}, {"test", test_data_->size()},
+           {{"train", train_data_->size()},
+            {"test", test_data_->size()},
             {"classes", train_data_->class_names()}}},
           {"parameters", network_->params().trainable_count()},
           {"arena_bytes", network_->executor().arena_bytes()},
@@ -185,8 +192,13 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   cursor_ = s.at("cursor");
   finished_ = s.at("finished");
   best_error_ = s.at("best_error");
-  last_eval_ = {.loss = s.at("test_loss"), .error = s.at("test_error"), .examples = 0};
-  epoch_plan_ = {.all = s.at("plan").at("all"), .ids = s.at("plan").at("ids"),
+  const Json& test_loss = s.at("test_loss");  // null: it was not finite
+  last_eval_ = {.loss = test_loss.is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                            : test_loss.get<double>(),
+                .error = s.at("test_error"),
+                .examples = 0};
+  epoch_plan_ = {.all = s.at("plan").at("all"),
+                 .ids = s.at("plan").at("ids"),
                  .weights = s.at("plan").at("weights")};
   from_json(s.at("counters"), step_->counters());
   from_json(s.at("epoch_start"), epoch_start_);
@@ -225,24 +237,24 @@ void Trainer::save_checkpoint() {
   dir_->metrics().sync();
   const SamplerState sampler = sampler_->state();
   CheckpointExtra extra;
-  extra.state = {{"epoch", epoch_},
-                 {"epoch_open", epoch_open_},
-                 {"cursor", cursor_},
-                 {"finished", finished_},
-                 {"best_error", best_error_},
-                 {"test_loss", last_eval_.loss},
-                 {"test_error", last_eval_.error},
-                 {"plan",
-                  {{"all", epoch_plan_.all}, {"ids", epoch_plan_.ids},
-                   {"weights", epoch_plan_.weights}}},
-                 {"counters", step_->counters()},
-                 {"epoch_start", epoch_start_},
-                 {"seconds", step_->time().to_json()},
-                 {"epoch_loss_sum", step_->epoch_losses().weighted_sum},
-                 {"epoch_loss_count", step_->epoch_losses().count},
-                 {"sampler", sampler.meta},
-                 {"queue", queue_json(step_->queue().state())},
-                 {"metrics_position", dir_->metrics().position()}};
+  extra.state = {
+      {"epoch", epoch_},
+      {"epoch_open", epoch_open_},
+      {"cursor", cursor_},
+      {"finished", finished_},
+      {"best_error", best_error_},
+      {"test_loss", last_eval_.loss},
+      {"test_error", last_eval_.error},
+      {"plan",
+       {{"all", epoch_plan_.all}, {"ids", epoch_plan_.ids}, {"weights", epoch_plan_.weights}}},
+      {"counters", step_->counters()},
+      {"epoch_start", epoch_start_},
+      {"seconds", step_->time().to_json()},
+      {"epoch_loss_sum", step_->epoch_losses().weighted_sum},
+      {"epoch_loss_count", step_->epoch_losses().count},
+      {"sampler", sampler.meta},
+      {"queue", queue_json(step_->queue().state())},
+      {"metrics_position", dir_->metrics().position()}};
   extra.arrays["trainer.epoch_losses"] = step_->epoch_losses().seen;
   for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
   checkpoints_->save(*network_, extra, step_->counters().candidates);
@@ -350,12 +362,14 @@ void Trainer::finish_epoch() {
   cursor_ = 0;
   progress_.clear();
   const auto& c = step_->counters();
-  log::info("epoch {}/{}  test error {:.2f} %  test loss {:.4f}  train loss {:.4f}  kept {:.0f} %  lr {:.4g}",
-            epoch_, options_.epochs, 100 * last_eval_.error, last_eval_.loss,
-            record.at("train_loss").is_null() ? NAN : record.at("train_loss").get<double>(),
-            100.0 * static_cast<double>(c.backprops - epoch_start_.backprops) /
-                static_cast<double>(std::max<std::int64_t>(c.candidates - epoch_start_.candidates, 1)),
-            step_->last_lr());
+  log::info(
+      "epoch {}/{}  test error {:.2f} %  test loss {:.4f}  train loss {:.4f}  kept {:.0f} %  lr "
+      "{:.4g}",
+      epoch_, options_.epochs, 100 * last_eval_.error, last_eval_.loss,
+      record.at("train_loss").is_null() ? NAN : record.at("train_loss").get<double>(),
+      100.0 * static_cast<double>(c.backprops - epoch_start_.backprops) /
+          static_cast<double>(std::max<std::int64_t>(c.candidates - epoch_start_.candidates, 1)),
+      step_->last_lr());
   for (const auto& bad : loader_->stats().bad_files) {
     log::warning("skipped {}: {}", bad.path, bad.reason);
   }
@@ -365,8 +379,9 @@ void Trainer::finish_epoch() {
 Json Trainer::epoch_record() const {
   const Counters& c = step_->counters();
   const auto& losses = step_->epoch_losses();
-  const Json train_loss =
-      losses.count > 0 ? Json(losses.weighted_sum / static_cast<double>(losses.count)) : Json(nullptr);
+  const Json train_loss = losses.count > 0
+                              ? Json(losses.weighted_sum / static_cast<double>(losses.count))
+                              : Json(nullptr);
   return {{"event", "epoch"},
           {"epoch", epoch_},
           {"candidates", c.candidates},
@@ -392,16 +407,17 @@ void Trainer::show_progress() {
   const Counters& c = step_->counters();
   const auto& losses = step_->epoch_losses();
   const auto seen = c.candidates - epoch_start_.candidates;
-  progress_.show({.epoch = epoch_,
-                  .epochs = options_.epochs,
-                  .done = cursor_,
-                  .total = loader_->epoch_size(),
-                  .run_done = c.candidates,
-                  .run_total = train_data_->size() * options_.epochs,
-                  .loss = losses.count > 0 ? losses.weighted_sum / static_cast<double>(losses.count) : 0,
-                  .kept = seen > 0 ? static_cast<double>(c.backprops - epoch_start_.backprops) /
-                                         static_cast<double>(seen)
-                                   : 1});
+  progress_.show(
+      {.epoch = epoch_,
+       .epochs = options_.epochs,
+       .done = cursor_,
+       .total = loader_->epoch_size(),
+       .run_done = c.candidates,
+       .run_total = train_data_->size() * options_.epochs,
+       .loss = losses.count > 0 ? losses.weighted_sum / static_cast<double>(losses.count) : 0,
+       .kept = seen > 0 ? static_cast<double>(c.backprops - epoch_start_.backprops) /
+                              static_cast<double>(seen)
+                        : 1});
 }
 
 RunResult Trainer::result(RunResult::End end) const {

@@ -35,13 +35,14 @@ struct RunResult {
 /// One run of one seed: data, network, sampler, records and checkpoints.
 class Trainer {
  public:
-  /// Opens the data, builds the network, opens the run directory `out` and, if asked to resume, loads its
-  /// last checkpoint. `ctx` must outlive the trainer. Throws what the parts throw: Error(kUsage, kData, kConfig,
-  /// kModel, kOutOfMemory, kIo).
+  /// Opens the data, builds the network, opens the run directory `out` and, if asked to resume,
+  /// loads its last checkpoint. `ctx` must outlive the trainer. Throws what the parts throw:
+  /// Error(kUsage, kData, kConfig, kModel, kOutOfMemory, kIo).
   Trainer(Context& ctx, const TrainOptions& options, const std::string& out);
 
   /// Trains to the end, the target error or a signal. Metrics are written at every epoch's end; a
-  /// checkpoint then, and in between by updates or seconds. Throws Error(kNumerical), Error(kData), Error(kIo).
+  /// checkpoint then, and in between by updates or seconds. Throws Error(kNumerical), Error(kData),
+  /// Error(kIo).
   RunResult run();
 
   /// Called with every epoch's record, after it was written.
@@ -86,22 +87,23 @@ class Trainer {
 
   // Where the run is; all of it is in a checkpoint.
   int epoch_ = 0;
-  bool epoch_open_ = false;        // before_epoch was called for epoch_
+  bool epoch_open_ = false;  // before_epoch was called for epoch_
   EpochPlan epoch_plan_;
-  std::int64_t cursor_ = 0;        // candidates of this epoch that were processed
-  Counters epoch_start_;           // counters at the epoch's start
+  std::int64_t cursor_ = 0;  // candidates of this epoch that were processed
+  Counters epoch_start_;     // counters at the epoch's start
   Evaluation last_eval_;
   double best_error_ = 1;
 
-  bool finished_ = false;          // target reached or all epochs done
+  bool finished_ = false;  // target reached or all epochs done
 
   using Clock = std::chrono::steady_clock;
   Clock::time_point run_start_ = Clock::now(), saved_at_ = run_start_;
-  double measured_before_ = 0;     // total time of the run when this process took it up
+  double measured_before_ = 0;  // total time of the run when this process took it up
   std::int64_t saved_update_ = 0;
 };
 
-/// Context for `device` (cpu, cuda or auto) with `threads` (0: all cores); logs what auto chose and why.
+/// Context for `device` (cpu, cuda or auto) with `threads` (0: all cores); logs what auto chose and
+/// why.
 [[nodiscard]] std::unique_ptr<Context> make_context(const std::string& device, int threads);
 
 }  // namespace graft::train

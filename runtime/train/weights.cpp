@@ -2,6 +2,7 @@
 #include "runtime/train/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <span>
 
@@ -39,6 +40,15 @@ std::vector<NamedTensor> optimizer_tensors(const ParamStore& params, const Optim
   return list;
 }
 
+/// A checkpoint must never hold what no training can go on from.
+void check_finite(const std::string& name, const std::vector<float>& elements) {
+  const auto bad =
+      std::find_if_not(elements.begin(), elements.end(), [](float v) { return std::isfinite(v); });
+  if (bad == elements.end()) return;
+  fail(Errc::kNumerical, name, " is not finite (", *bad, " at element ", bad - elements.begin(),
+       "); nothing is saved, the last checkpoint stays. Lower --lr");
+}
+
 std::string write(Context& ctx, const std::vector<NamedTensor>& list,
                   const ArchiveMetadata& metadata, const std::filesystem::path& path) {
   ArchiveWriter writer;
@@ -48,6 +58,7 @@ std::string write(Context& ctx, const std::vector<NamedTensor>& list,
   for (const NamedTensor& t : list) {
     Shape shape;
     elements.push_back(to_archive_order(ctx, *t.spec, t.value, shape));
+    check_finite(t.name, elements.back());
     std::vector<std::int64_t> dims;
     for (int i = 0; i < shape.rank(); ++i) dims.push_back(shape[i]);
     writer.add(t.name, DType::kF32, dims, std::as_bytes(std::span(elements.back())));

@@ -12,11 +12,14 @@
 
 namespace graft::train {
 
-/// Writes all parameters and buffers as f32 (filters K,C,R,S). Returns the file's SHA-256. Throws Error(kIo).
+/// Writes all parameters and buffers as f32 (filters K,C,R,S). Returns the file's SHA-256. Throws
+/// Error(kIo), or Error(kNumerical) naming the tensor that holds a value that is not finite; no
+/// file is written then.
 std::string write_weights(Context& ctx, const ParamStore& params, const ArchiveMetadata& metadata,
                           const std::filesystem::path& path);
 
-/// Reads what write_weights wrote. Throws Error(kModel), listing what is missing, left over or of another shape.
+/// Reads what write_weights wrote. Throws Error(kModel), listing what is missing, left over or of
+/// another shape.
 void read_weights(Context& ctx, ParamStore& params, const std::filesystem::path& path);
 
 /// The optimizer's state blocks, one tensor a parameter, named state + "/" + parameter.

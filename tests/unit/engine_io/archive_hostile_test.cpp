@@ -2,7 +2,9 @@
 // Archives that somebody made to hurt: every one is refused with its reason, none is read.
 #include <chrono>
 #include <cstdint>
+#include <ostream>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -20,6 +22,7 @@ struct HostileCase {
   const char* id;
   std::string bytes;
   std::string reason;  ///< must be in the message
+  friend void PrintTo(const HostileCase& c, std::ostream* out) { *out << c.id; }
 };
 
 std::string length_of(std::uint64_t n) {
@@ -139,7 +142,9 @@ TEST_P(ArchiveHostile, IsRefusedWithItsReason) {
   EXPECT_TRUE(fails_with(Errc::kModel, {path.string(), GetParam().reason},
                          [&] { const ArchiveReader reader(path); }));
   const auto took = std::chrono::steady_clock::now() - begin;
-  EXPECT_LT(std::chrono::duration<double>(took).count(), 1.0);
+  // Milliseconds; a quadratic parser would take minutes. Sanitizers and busy machines need the
+  // slack.
+  EXPECT_LT(std::chrono::duration<double>(took).count(), 20.0);
 }
 
 const auto kCaseName = [](const auto& info) { return std::string(info.param.id); };

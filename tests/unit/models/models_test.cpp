@@ -30,7 +30,7 @@ class Models : public ::testing::TestWithParam<ModelCase> {
 };
 
 const testing::NetOptions kInference = {
-    .backend = Backend::kCpu, .threads = 2, .dtype = DType::kF32, .batch = 2, .training = false};
+    .backend = Backend::kCpu, .dtype = DType::kF32, .batch = 2, .training = false};
 
 void expect_finite(const Tensor& t) {
   for (std::int64_t i = 0; i < t.numel(); ++i) ASSERT_TRUE(std::isfinite(testing::element(t, i)));
@@ -62,7 +62,7 @@ TEST_P(Models, GiveTheSameLogitsCutAnywhere) {
   EXPECT_GE(points.size(), 4u);
   // Large networks: some of the cuts, spread over the depth.
   constexpr std::int64_t kLarge = 5'000'000;
-  const std::size_t most = whole.params.trainable_count() > kLarge ? 4 : points.size();
+  const std::size_t most = whole.params.trainable_count() > kLarge ? 8 : points.size();
   const std::size_t step = (points.size() + most - 1) / most;
   for (std::size_t i = 0; i < points.size(); i += step) {
     const Split s = split(g, points[i]);

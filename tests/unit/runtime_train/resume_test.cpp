@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "engine/io/file.h"
+#include "engine/io/records.h"
+#include "runtime/train/trainer.h"
+#include "tests/support/fails_with.h"
+#include "tests/support/temp_folder.h"
+#include "tests/unit/runtime_train/small_run.h"
+
+namespace graft::train {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::fails_with;
+using testing::small_options;
+using testing::TempFolder;
+using End = RunResult::End;
+
+struct Case {
+  const char* name;
+  const char* sampler;
+  const char* preset;
+  const char* optimizer;
+  int threads;
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+TrainOptions options_of(const Case& c, const fs::path& out) {
+  TrainOptions o = small_options(out.string());
+  o.sampler = c.sampler;
+  o.sampler_preset = c.preset;
+  o.optimizer = c.optimizer;
+  o.threads = c.threads;
+  if (o.sampler != "traditional") o.beta = 1.5;
+  if (o.optimizer == "adam") o.lr = 0.002;
+  return o;
+}
+
+/// metrics.jsonl without its time fields.
+std::vector<Json> records(const fs::path& run) {
+  auto list = read_records(run / "metrics.jsonl");
+  for (Json& record : list) record.erase("seconds");
+  return list;
+}
+
+fs::path last_checkpoint(const fs::path& run) {
+  return CheckpointManager(run / "ckpt").list().at(0);
+}
+
+/// Everything of the last checkpoint but the time fields.
+std::string checkpoint_bytes(const fs::path& run) {
+  const fs::path last = last_checkpoint(run);
+  Json state = parse_json(read_file(last / "state.json"), "state.json");
+  state.erase("seconds");
+  state.erase("metrics_position");  // the times before it vary in length
+  return last.filename().string() + read_file(last / "model.safetensors") +
+         read_file(last / "optimizer.safetensors") + read_file(last / "arrays.safetensors") +
+         state.dump();
+}
+
+/// A trainer with the context that it needs.
+struct Session {
+  std::unique_ptr<Context> ctx;
+  std::unique_ptr<Trainer> trainer;
+  explicit Session(const TrainOptions& o)
+      : ctx(make_context(o.device, o.threads)),
+        trainer(std::make_unique<Trainer>(*ctx, o, o.out)) {}
+};
+
+/// Asks the process to stop after `updates` more updates.
+void stop_after(Trainer& trainer, int updates) {
+  auto left = std::make_shared<int>(updates);
+  StepObserver observer;
+  observer.on_update = [left](const Network::Rows&, std::span<const float>, double,
+                              const Counters&) {
+    if (--*left == 0) std::raise(SIGTERM);
+  };
+  trainer.step().observe(std::move(observer));
+}
+
+void expect_same_run(const fs::path& run, const fs::path& whole) {
+  EXPECT_TRUE(checkpoint_bytes(run) == checkpoint_bytes(whole));
+  EXPECT_EQ(records(run), records(whole));
+}
+
+class Resume : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Resume, IsBitwise) {
+  const TempFolder folder;
+  const fs::path whole = folder / "whole", broken = folder / "broken";
+  {
+    Session session(options_of(GetParam(), whole));
+    ASSERT_EQ(session.trainer->run().end, End::kFinished);
+  }
+  TrainOptions o = options_of(GetParam(), broken);
+  int interrupted = 0;
+  std::int64_t carried = 0;
+  while (true) {
+    Session session(o);
+    stop_after(*session.trainer, 4);
+    const RunResult result = session.trainer->run();
+    if (result.end == End::kFinished) break;
+    ASSERT_EQ(result.end, End::kInterrupted);
+    ASSERT_LT(++interrupted, 20);
+    carried = std::max(carried, session.trainer->step().queue().size());
+    o.resume = true;
+  }
+  EXPECT_GE(interrupted, 3);
+  if (std::string(GetParam().sampler) == "sb") EXPECT_GT(carried, 0);
+  expect_same_run(broken, whole);
+}
+
+TEST_P(Resume, OfAKilledRunIsBitwise) {
+  const TempFolder folder;
+  const fs::path whole = folder / "whole", killed = folder / "killed";
+  TrainOptions o = options_of(GetParam(), whole);
+  o.checkpoint_every = 3;
+  {
+    Session session(o);
+    // A copy of the folder is what kill -9 would leave: in the middle of an epoch, updates past
+    // a checkpoint, and later with an epoch's records written but not its checkpoint.
+    int updates = 0;
+    StepObserver observer;
+    observer.on_update = [&](const Network::Rows&, std::span<const float>, double,
+                             const Counters&) {
+      if (++updates == 8) fs::copy(whole, folder / "killed", fs::copy_options::recursive);
+    };
+    session.trainer->step().observe(std::move(observer));
+    session.trainer->on_epoch([&](const Json& record) {
+      if (record.at("epoch") == 2) {
+        fs::copy(whole, folder / "killed-later", fs::copy_options::recursive);
+      }
+    });
+    ASSERT_EQ(session.trainer->run().end, End::kFinished);
+  }
+  for (const char* copy : {"killed", "killed-later"}) {
+    TrainOptions again = options_of(GetParam(), folder / copy);
+    again.resume = true;
+    Session session(again);
+    EXPECT_LT(session.trainer->step().counters().candidates, 600);
+    ASSERT_EQ(session.trainer->run().end, End::kFinished);
+    expect_same_run(folder / copy, whole);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Samplers, Resume,
+                         ::testing::Values(Case{"traditional", "traditional", "default", "sgd", 1},
+                                           Case{"traditional_two_threads", "traditional", "default",
+                                                "sgd", 2},
+                                           Case{"sb", "sb", "default", "sgd", 1},
+                                           Case{"sb_two_threads", "sb", "default", "sgd", 2},
+                                           Case{"sb_paper", "sb", "paper", "sgd", 1},
+                                           Case{"random", "random", "default", "sgd", 1},
+                                           Case{"adam", "sb", "default", "adam", 1}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(ResumeRefuses, AnotherModelByNameWithBothValues) {
+  const TempFolder folder;
+  TrainOptions o = small_options((folder / "run").string());
+  o.epochs = 1;
+  { (void)Session(o).trainer->run(); }
+  o.resume = true;
+  o.model = "resnet8";
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"model", "\"small_cnn\"", "\"resnet8\""},
+                         [&] { Session session(o); }));
+}
+
+TEST(ResumeRefuses, OtherDataByName) {
+  const TempFolder folder;
+  TrainOptions o = small_options((folder / "run").string());
+  o.epochs = 1;
+  { (void)Session(o).trainer->run(); }
+  o.resume = true;
+  o.data = "synthetic:train=301,test=40";
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"train_data"}, [&] { Session session(o); }));
+}
+
+TEST(ResumeRefuses, ARunThatIsThereWithoutResume) {
+  const TempFolder folder;
+  TrainOptions o = small_options((folder / "run").string());
+  o.epochs = 1;
+  { (void)Session(o).trainer->run(); }
+  EXPECT_TRUE(
+      fails_with(Errc::kConfig, {"holds a run already", "--resume"}, [&] { Session session(o); }));
+}
+
+TEST(ResumeOfAFinishedRun, TrainsNothing) {
+  const TempFolder folder;
+  const fs::path run = folder / "run";
+  TrainOptions o = small_options(run.string());
+  o.epochs = 1;
+  RunResult first;
+  { first = Session(o).trainer->run(); }
+  const std::string model = read_file(last_checkpoint(run) / "MANIFEST.json");
+  const std::string metrics = read_file(run / "metrics.jsonl");
+  o.resume = true;
+  Session session(o);
+  const RunResult again = session.trainer->run();
+  EXPECT_EQ(again.end, End::kNothingLeft);
+  EXPECT_EQ(again.counters, first.counters);
+  EXPECT_EQ(again.test_error, first.test_error);
+  EXPECT_EQ(read_file(last_checkpoint(run) / "MANIFEST.json"), model);
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), metrics);
+}
+
+TEST(ResumeOfAFinishedRun, StoppedAtItsTargetStaysStopped) {
+  const TempFolder folder;
+  TrainOptions o = small_options((folder / "run").string());
+  o.stop_at_error = 100;  // any error will do
+  { EXPECT_EQ(Session(o).trainer->run().end, End::kTargetReached); }
+  o.resume = true;
+  EXPECT_EQ(Session(o).trainer->run().end, End::kNothingLeft);
+}
+
+TEST(Trainer, DivergenceLeavesNoCheckpointWithoutNumbers) {
+  const TempFolder folder;
+  TrainOptions o = small_options((folder / "run").string());
+  o.lr = 1e30;
+  o.lr_policy = "fixed";
+  o.checkpoint_every = 1;
+  {
+    Session session(o);
+    EXPECT_TRUE(fails_with(Errc::kNumerical, {"--lr"}, [&] { (void)session.trainer->run(); }));
+  }
+  const auto left = CheckpointManager(folder / "run/ckpt").list();
+  if (left.empty()) return;
+  Context ctx(Backend::kCpu);
+  const auto net = testing::small_network(ctx, "small_cnn", 1);
+  ASSERT_TRUE(CheckpointManager(folder / "run/ckpt").load_latest(*net).has_value());
+  for (const auto& e : net->params().entries()) {
+    for (std::int64_t i = 0; i < e.value.numel(); ++i) {
+      ASSERT_TRUE(std::isfinite(e.value.ptr<float>()[i])) << e.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace graft::train
