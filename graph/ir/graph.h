@@ -21,9 +21,9 @@ enum class NodeKind : std::uint8_t {
   kLayer,   ///< an operator
   kSelect,  ///< per-example losses (N) -> rows and weights; the policy is plugged into the
             ///< executor. Runs in Phase::kSelect only; passes the losses on.
-  kKeep,  ///< identity; its value outlives the step's other tensors, is stamped with the parameter
-          ///< version and can be gathered by rows (graph/exec/saved_set.h)
-  kShare,  ///< identity; end of a prefix that is run once for several suffixes
+  kKeep,    ///< identity; its value outlives the step, stamped with the parameter version, and can
+            ///< be gathered by rows (graph/exec/saved_set.h)
+  kShare,   ///< identity; end of a prefix that is run once for several suffixes
 };
 
 [[nodiscard]] const char* name(NodeKind kind);

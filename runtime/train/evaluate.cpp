@@ -10,7 +10,7 @@ namespace graft::train {
 
 Evaluation evaluate(Network& network, const data::DatasetPtr& dataset,
                     const data::AugmentOptions& augment, std::int64_t batch) {
-  data::Loader loader(dataset, {.batch = batch, .augment = augment}, network.context().memory());
+  data::Loader loader(dataset, {.batch = batch, .augment = augment});
   std::vector<std::int64_t> ids(static_cast<std::size_t>(dataset->size()));
   std::iota(ids.begin(), ids.end(), std::int64_t{0});
   loader.start(0, std::move(ids));

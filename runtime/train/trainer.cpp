@@ -142,8 +142,7 @@ void Trainer::build_network() {
       data::LoaderOptions{.batch = select_batch(options_),
                           .ring_bytes = static_cast<std::size_t>(options_.loader_mib) << 20,
                           .seed = options_.seed,
-                          .augment = train_augment_},
-      ctx_.memory());
+                          .augment = train_augment_});
 }
 
 Json Trainer::description() const {
@@ -223,11 +222,13 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
 void Trainer::refill_queue(const Json& queue) {
   const TrainQueue::State state = queue_state(queue);
   std::vector<std::int64_t> slots;
-  for (std::size_t i = 0; i < state.ids.size(); ++i) {
-    const data::Batch one =
-        data::make_batch(train_data_, std::span(state.ids).subspan(i, 1),
-                         std::span(state.epochs).subspan(i, 1), train_augment_, options_.seed);
-    slots.push_back(step_->put(one.x, one.y, 0));
+  const auto chunk = static_cast<std::size_t>(options_.batch);
+  for (std::size_t i = 0; i < state.ids.size(); i += chunk) {
+    const std::size_t n = std::min(chunk, state.ids.size() - i);
+    const data::Batch rows =
+        data::make_batch(train_data_, std::span(state.ids).subspan(i, n),
+                         std::span(state.epochs).subspan(i, n), train_augment_, options_.seed);
+    for (std::int64_t r = 0; r < rows.size(); ++r) slots.push_back(step_->put(rows.x, rows.y, r));
   }
   step_->queue().restore(state, slots);
 }

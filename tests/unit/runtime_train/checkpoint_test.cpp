@@ -32,7 +32,7 @@ constexpr const char* kParts[] = {"model.safetensors", "optimizer.safetensors",
 class Checkpoints {
  public:
   explicit Checkpoints(const std::string& optimizer = "sgd")
-      : run_({.examples = 64, .optimizer = optimizer}), manager_(folder_ / "ckpt") {
+      : run_({.optimizer = optimizer, .examples = 64}), manager_(folder_ / "ckpt") {
     run_.run_epoch(0);
     manager_.save(run_.network(), extra(10), 10);
     first_ = state_of(run_.network());

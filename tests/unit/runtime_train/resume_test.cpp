@@ -116,13 +116,15 @@ TEST_P(Resume, IsBitwise) {
     o.resume = true;
   }
   EXPECT_GE(interrupted, 3);
-  if (std::string(GetParam().sampler) == "sb") EXPECT_GT(carried, 0);
+  if (std::string(GetParam().sampler) == "sb") {
+    EXPECT_GT(carried, 0);
+  }
   expect_same_run(broken, whole);
 }
 
 TEST_P(Resume, OfAKilledRunIsBitwise) {
   const TempFolder folder;
-  const fs::path whole = folder / "whole", killed = folder / "killed";
+  const fs::path whole = folder / "whole";
   TrainOptions o = options_of(GetParam(), whole);
   o.checkpoint_every = 3;
   {
@@ -162,7 +164,7 @@ INSTANTIATE_TEST_SUITE_P(Samplers, Resume,
                                            Case{"sb_paper", "sb", "paper", "sgd", 1},
                                            Case{"random", "random", "default", "sgd", 1},
                                            Case{"adam", "sb", "default", "adam", 1}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ResumeRefuses, AnotherModelByNameWithBothValues) {
   const TempFolder folder;
