@@ -40,7 +40,7 @@ void RecordWriter::truncate_to(std::uint64_t position) {
          " bytes, the checkpoint was made at ", position,
          ": lines are missing; use another run directory");
   }
-  file_.truncate(position);
+  if (position < file_.size()) file_.truncate(position);  // a finished run stays untouched
 }
 
 std::vector<Json> read_records(const std::filesystem::path& path) {

@@ -55,7 +55,8 @@ void set_option(Options& options, const std::string& key, const std::string& tex
   }
 }
 
-/// Adds one flag an option to `app`; booleans get --x and --no-x. Values land in `options`.
+/// Adds one flag an option to `app`; booleans get --x and --no-x. Values land in `options`;
+/// of a flag given twice, the last counts.
 template <class Options>
 void add_flags(CLI::App& app, Options& options) {
   options.visit([&](const char* name, auto& field, auto, const char* help) {
@@ -64,9 +65,9 @@ void add_flags(CLI::App& app, Options& options) {
     if constexpr (std::is_same_v<Field, bool>) {
       app.add_flag(flag + ",!--no-" + flag.substr(2), field, help);
     } else if constexpr (std::is_same_v<Field, std::optional<double>>) {
-      app.add_option(flag, field, help);
+      app.add_option(flag, field, help)->take_last();
     } else {
-      app.add_option(flag, field, help)->capture_default_str();
+      app.add_option(flag, field, help)->take_last()->capture_default_str();
     }
   });
 }

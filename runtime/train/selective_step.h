@@ -54,7 +54,9 @@ class SelectiveStep {
   [[nodiscard]] TrainQueue& queue() { return queue_; }
   [[nodiscard]] Counters& counters() { return counters_; }
   [[nodiscard]] TimeSplit& time() { return time_; }
+  /// Rate of the last update; set at resume, for a record before the next one.
   [[nodiscard]] double last_lr() const { return last_lr_; }
+  void set_last_lr(double lr) { last_lr_ = lr; }
 
   /// Mean loss of what was trained, and the losses that the candidates showed, since reset_epoch().
   struct EpochLosses {

@@ -29,7 +29,7 @@ struct TrainOptions {
   std::int64_t batch = 128;
   std::int64_t select_batch = 0;
   double lr = 0.1;
-  std::string lr_policy = "cosine:warmup=1";
+  std::string lr_policy = "auto";
   std::string lr_clock = "candidates";
   std::string optimizer = "sgd";
   double momentum = 0.9;
@@ -102,7 +102,8 @@ struct TrainOptions {
     v("select_batch", select_batch, Scope::kRun, "candidates of one selection; 0: as batch");
     v("lr", lr, Scope::kRun, "peak learning rate");
     v("lr_policy", lr_policy, Scope::kRun,
-      "fixed | step:gamma=0.1,at=60/120 | cosine:warmup=1 | poly:p=2 | LRBench text");
+      "fixed | step:gamma=0.1,at=60/120 | cosine:warmup=1 | poly:p=2 | LRBench text; auto: cosine "
+      "behind a warm-up of one epoch, or of a tenth of a shorter run");
     v("lr_clock", lr_clock, Scope::kRun,
       "what moves the rate: candidates, backprops, updates, epochs");
     v("optimizer", optimizer, Scope::kRun, "sgd, adam or adamw");

@@ -50,6 +50,12 @@ double target_error(const TrainOptions& o) {
   return o.stop_at_error > 1 ? o.stop_at_error / 100 : o.stop_at_error;
 }
 
+std::string lr_policy_text(const TrainOptions& o) {
+  constexpr double kWarmupShare = 0.1;
+  if (o.lr_policy != "auto") return o.lr_policy;
+  return fmt::format("cosine:warmup={}", std::min(1.0, kWarmupShare * o.epochs));
+}
+
 Json queue_json(const TrainQueue::State& s) {
   return {{"ids", s.ids},
           {"epochs", s.epochs},
@@ -128,7 +134,7 @@ void Trainer::build_network() {
                            ? std::ceil(n / static_cast<double>(options_.batch))
                            : n;
   lr_ = std::make_unique<LrPolicy>(
-      parse_lr_spec(options_.lr_policy,
+      parse_lr_spec(lr_policy_text(options_),
                     {.base_lr = options_.lr, .epochs = static_cast<double>(options_.epochs)}),
       clock, units);
   step_ = std::make_unique<SelectiveStep>(
@@ -204,6 +210,7 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   step_->time() = TimeSplit::from_json(s.at("seconds"));
   measured_before_ = step_->time().total();
   saved_update_ = step_->counters().updates;
+  step_->set_last_lr(s.at("last_lr"));
   auto& losses = step_->epoch_losses();
   losses.weighted_sum = s.at("epoch_loss_sum");
   losses.count = s.at("epoch_loss_count");
@@ -251,6 +258,7 @@ void Trainer::save_checkpoint() {
       {"counters", step_->counters()},
       {"epoch_start", epoch_start_},
       {"seconds", step_->time().to_json()},
+      {"last_lr", step_->last_lr()},
       {"epoch_loss_sum", step_->epoch_losses().weighted_sum},
       {"epoch_loss_count", step_->epoch_losses().count},
       {"sampler", sampler.meta},

@@ -121,7 +121,9 @@ TEST(Checkpoint, FlippedBitFallsBackToTheOneBefore) {
     ::testing::internal::CaptureStderr();
     EXPECT_TRUE(c.load() == c.first_) << part;
     const std::string warning = ::testing::internal::GetCapturedStderr();
-    EXPECT_NE(warning.find(part), std::string::npos) << warning;
+    // In the manifest, the bit is in the middle of the others' hashes.
+    const char* named = std::string(part) == "MANIFEST.json" ? "manifest" : part;
+    EXPECT_NE(warning.find(named), std::string::npos) << warning;
     EXPECT_NE(warning.find("0000000020"), std::string::npos) << warning;
   }
 }
@@ -131,7 +133,8 @@ TEST(Checkpoint, FlippedBitWithoutAnotherIsRefused) {
     Checkpoints c;
     fs::remove_all(c.path(10));
     Checkpoints::flip_bit(c.path(20) / part);
-    EXPECT_TRUE(fails_with(Errc::kModel, {"no sound checkpoint", part}, [&] { c.load(); }));
+    EXPECT_TRUE(fails_with(Errc::kModel, {"no sound checkpoint", "0000000020"}, [&] { c.load(); }))
+        << part;
   }
 }
 

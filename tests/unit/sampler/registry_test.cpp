@@ -55,7 +55,7 @@ TEST(SamplerRegistry, ErrorsNameTheProblem) {
   };
   EXPECT_THAT(make("sbb", {}), ThrowsMessage<Error>(AllOf(HasSubstr("sbb"), HasSubstr("`sb`"))));
   EXPECT_THAT(make("sb", {{"bta", 1}}), ThrowsMessage<Error>(HasSubstr("`beta`")));
-  EXPECT_THAT(make("traditional", {{"beta", 1}}), ThrowsMessage<Error>(HasSubstr("takes none")));
+  EXPECT_THAT(make("traditional", {{"beta", 1}}), ThrowsMessage<Error>(HasSubstr("takes preset")));
   EXPECT_THAT(make("random", {{"tie", "mid"}}), ThrowsMessage<Error>(HasSubstr("'tie'")));
   EXPECT_THAT(make("sb", {{"preset", "papr"}}), ThrowsMessage<Error>(HasSubstr("'papr'")));
   EXPECT_THAT(make("sb", {{"beta", "2x"}}), ThrowsMessage<Error>(HasSubstr("number, got \"2x\"")));
