@@ -41,6 +41,16 @@ const CLI::App* chosen(const CLI::App& root) {
   return app;
 }
 
+/// The words before the name of the deepest chosen subcommand, e.g. "graft inspect".
+std::string words_before_chosen(const CLI::App& root) {
+  std::string words;
+  for (const CLI::App* app = &root; !app->get_subcommands().empty();
+       app = app->get_subcommands().front()) {
+    words += (words.empty() ? "" : " ") + app->get_name();
+  }
+  return words;
+}
+
 int usage_error(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App* app = chosen(root);
   std::string message = error.what();
@@ -51,8 +61,9 @@ int usage_error(const CLI::App& root, const CLI::ParseError& error) {
     message = "unknown argument '" + extras.front() + "'" +
               did_you_mean(extras.front(), known_words(*app));
   }
-  std::string path = app == &root ? "graft" : "graft " + app->get_name();
-  log::error("{}; `{} --help` lists what there is", message, path);
+  const std::string before = words_before_chosen(root);
+  log::error("{}\n`{} --help` lists what there is", message,
+             before.empty() ? app->get_name() : before + " " + app->get_name());
   return exit_code(Errc::kUsage);
 }
 
@@ -90,7 +101,7 @@ int run(int argc, char** argv) {
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    std::cout << chosen(root)->help();
+    std::cout << chosen(root)->help(words_before_chosen(root));
     return 0;
   } catch (const CLI::ParseError& e) {
     return usage_error(root, e);

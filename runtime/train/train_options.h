@@ -88,8 +88,9 @@ struct TrainOptions {
     v("label_noise", label_noise, Scope::kRun,
       "fraction of training labels replaced by wrong ones");
     v("label_noise_kind", label_noise_kind, Scope::kRun, "uniform_flip or permute_prefix");
-    v("train_limit", train_limit, Scope::kRun, "use only the first N training examples; 0: all");
-    v("test_limit", test_limit, Scope::kRun, "use only the first N test examples; 0: all");
+    v("train_limit", train_limit, Scope::kRun,
+      "use only N training examples, the same for every seed; 0: all");
+    v("test_limit", test_limit, Scope::kRun, "use only N test examples; 0: all");
     v("crop_pad", crop_pad, Scope::kRun,
       "random crop out of the image padded by this; 0: off, -1: an eighth of the side");
     v("flip", flip, Scope::kRun, "mirror half of the training images");
