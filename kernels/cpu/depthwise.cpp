@@ -24,7 +24,7 @@ const char* why_not(const ConvOptions& o, const Tensor& x, const Tensor& w) {
   if (x.dtype() != DType::kF32) return "dtype is not f32";
   if (s[3] != 1 || s[0] != o.groups) return "not depthwise";
   if (s[1] != kFilter || s[2] != kFilter) return "not 3x3";
-  if (s[0] % simd::kDepthwiseLanes != 0) return "channels not a multiple of 16";
+  if (s[0] % simd::kChannelLanes != 0) return "channels not a multiple of 16";
   if (o.dilation != 1 || o.stride > kMaxStride) return "dilation or stride";
   if (std::max({o.pad_top, o.pad_left, o.pad_bottom, o.pad_right}) > kMaxPad) return "padding";
   return nullptr;

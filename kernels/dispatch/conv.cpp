@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv_1x1.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/winograd.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/conv.h"
@@ -14,12 +15,14 @@ namespace {
 constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_fwd_why_not, cpu::depthwise_fwd},
     {"gemm", Backend::kCpu, cpu::conv_1x1_fwd_why_not, cpu::conv_1x1_fwd},
+    {"winograd", Backend::kCpu, cpu::winograd_fwd_why_not, cpu::winograd_fwd},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_fwd},
     {"ref", Backend::kRef, never, ref::conv_fwd},
 };
 constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_data_why_not, cpu::depthwise_bwd_data},
     {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_data_why_not, cpu::conv_1x1_bwd_data},
+    {"winograd", Backend::kCpu, cpu::winograd_bwd_data_why_not, cpu::winograd_bwd_data},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_bwd_data},
     {"ref", Backend::kRef, never, ref::conv_bwd_data},
 };

@@ -2,21 +2,12 @@
 // Depthwise 3x3 on nhwc. A row of outputs is done kLanes channels at a time: their weights (or, for
 // the weights' gradient, their sums) stay in registers while the loop runs along the row. Outputs
 // at the left and right border have fewer taps and take a plain loop.
-#include "kernels/cpu/simd/isa.h"
+#include "kernels/cpu/simd/vec.h"
 
 namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
 namespace {
 
 constexpr int kFilter = 3;
-constexpr Index kLanes = kDepthwiseLanes;
-
-/// kLanes floats at any address; one register with AVX-512, several elsewhere.
-using Vec
-    [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] =
-        float;
-
-GRAFT_INLINE const Vec& load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
-GRAFT_INLINE Vec& at(float* p) { return *reinterpret_cast<Vec*>(p); }
 
 /// Taps [begin, end) of 0..2 of one output coordinate that fall inside the input.
 struct Taps {

@@ -18,6 +18,7 @@ extern const OptimLoops kOptim;
 extern const NormLoops kNorm;
 extern const PoolLoops kPool;
 extern const DepthwiseLoops kDepthwise;
+extern const WinogradLoops kWinograd;  // only with AVX-512
 
 namespace {
 

@@ -16,26 +16,30 @@ struct Tables {
   const NormLoops& norm;
   const PoolLoops& pool;
   const DepthwiseLoops& depthwise;
+  const WinogradLoops* winograd;
 };
 
 }  // namespace
 
-#define GRAFT_DECLARE_TABLES(isa)                                                         \
-  namespace isa {                                                                         \
-  extern const PointwiseLoops kPointwise;                                                 \
-  extern const DropoutLoops kDropout;                                                     \
-  extern const OptimLoops kOptim;                                                         \
-  extern const NormLoops kNorm;                                                           \
-  extern const PoolLoops kPool;                                                           \
-  extern const DepthwiseLoops kDepthwise;                                                 \
-  }                                                                                       \
-  constexpr Tables tables_##isa{#isa,       isa::kPointwise, isa::kDropout,  isa::kOptim, \
-                                isa::kNorm, isa::kPool,      isa::kDepthwise};
+#define GRAFT_DECLARE_TABLES(isa, winograd)                                                \
+  namespace isa {                                                                          \
+  extern const PointwiseLoops kPointwise;                                                  \
+  extern const DropoutLoops kDropout;                                                      \
+  extern const OptimLoops kOptim;                                                          \
+  extern const NormLoops kNorm;                                                            \
+  extern const PoolLoops kPool;                                                            \
+  extern const DepthwiseLoops kDepthwise;                                                  \
+  }                                                                                        \
+  constexpr Tables tables_##isa{#isa,       isa::kPointwise, isa::kDropout,   isa::kOptim, \
+                                isa::kNorm, isa::kPool,      isa::kDepthwise, winograd};
 
-GRAFT_DECLARE_TABLES(baseline)
+GRAFT_DECLARE_TABLES(baseline, nullptr)
 #if defined(GRAFT_SIMD_X86)
-GRAFT_DECLARE_TABLES(avx2)
-GRAFT_DECLARE_TABLES(avx512)
+namespace avx512 {
+extern const WinogradLoops kWinograd;
+}
+GRAFT_DECLARE_TABLES(avx2, nullptr)
+GRAFT_DECLARE_TABLES(avx512, &avx512::kWinograd)
 #endif
 
 #undef GRAFT_DECLARE_TABLES
@@ -82,5 +86,6 @@ const OptimLoops& optim() { return tables().optim; }
 const NormLoops& norm() { return tables().norm; }
 const PoolLoops& pool() { return tables().pool; }
 const DepthwiseLoops& depthwise() { return tables().depthwise; }
+const WinogradLoops* winograd() { return tables().winograd; }
 
 }  // namespace graft::kernels::cpu::simd

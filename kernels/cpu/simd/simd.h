@@ -116,9 +116,11 @@ struct PoolLoops {
                      Index end);
 };
 
+/// Channels of one pixel that the convolutions below take at a time.
+inline constexpr Index kChannelLanes = 16;
+
 /// Depthwise 3x3 convolution of x (N,H,W,C) into y (N,P,Q,C), dilation 1, C a multiple of
-/// kDepthwiseLanes. Weights are (3,3,C). Every output has at least one tap inside the input.
-inline constexpr Index kDepthwiseLanes = 16;
+/// kChannelLanes. Weights are (3,3,C). Every output has at least one tap inside the input.
 struct DepthwiseGeometry {
   Index h, w, c, p, q;
   Index stride, pad_top, pad_left;
@@ -135,6 +137,25 @@ struct DepthwiseLoops {
                           Index begin, Index end);
 };
 
+/// 3x3 convolution of x (N,H,W,C) into y (N,H,W,K), stride 1, padding 1, C and K multiples of
+/// kChannelLanes, by tiles of kWinogradTile x kWinogradTile outputs.
+inline constexpr Index kWinogradTile = 4;
+struct WinogradGeometry {
+  Index h, w, c, k;
+};
+struct WinogradLoops {
+  Index (*filter_floats)(const WinogradGeometry& g);
+  Index (*scratch_floats)(const WinogradGeometry& g);
+  /// Transforms w (K,3,3,C), or w (C,3,3,K) rotated by half a turn, into u: the blocks [begin, end)
+  /// of kChannelLanes out of K.
+  void (*filters)(const WinogradGeometry& g, const float* w, bool rotated, float* u, Index begin,
+                  Index end);
+  /// Tiles [begin, end) of all examples, row by row. bias (K) may be null. A tile's result does not
+  /// depend on the range.
+  void (*forward)(const WinogradGeometry& g, const float* x, const float* u, const float* bias,
+                  bool accumulate, float* y, float* scratch, Index begin, Index end);
+};
+
 /// The tables of the best instruction set that this processor has;
 /// GRAFT_IMPL=simd:baseline|avx2|avx512 forces one.
 [[nodiscard]] const char* isa_name();
@@ -144,5 +165,6 @@ struct DepthwiseLoops {
 [[nodiscard]] const NormLoops& norm();
 [[nodiscard]] const PoolLoops& pool();
 [[nodiscard]] const DepthwiseLoops& depthwise();
+[[nodiscard]] const WinogradLoops* winograd();  ///< null without AVX-512
 
 }  // namespace graft::kernels::cpu::simd
