@@ -58,7 +58,7 @@ class Bench {
 
   void step() {
     // A tiny rate: the timing must not depend on what the weights become.
-    (void)network_.step(rows_, weights_, 1e-6, ++step_, losses_, time_);
+    (void)network_.step(rows_, weights_, 1e-6, ++step_, {.losses = losses_}, time_);
   }
 
   /// Seconds by operator, forward and backward apart, of `steps` steps.

@@ -20,6 +20,12 @@ void softmax_xent_fwd(Context& ctx, double smoothing, const Tensor& logits, cons
 void softmax_xent_bwd(Context& ctx, double smoothing, const Tensor& logits, const Tensor& label,
                       const Tensor& weight, GradMode mode, Tensor& dlogits);
 
+/// What a prediction is worth to a sampler: confidence (N) is the largest softmax probability,
+/// gradient_norm (N) = ||softmax(logits) - onehot(label)||_2, in [0, sqrt(2)]: the norm of the
+/// loss' gradient with respect to the logits (Katharopoulos & Fleuret 2018).
+void softmax_scores(Context& ctx, const Tensor& logits, const Tensor& label, Tensor& confidence,
+                    Tensor& gradient_norm);
+
 /// y = softmax(x) over the last axis, x (N,C).  y may be x.
 void softmax(Context& ctx, const Tensor& x, Tensor& y);
 

@@ -17,6 +17,9 @@ constexpr Impl<decltype(softmax_xent_bwd)> kSoftmaxXentBwd[] = {
     {"simd", Backend::kCpu, unless_f32, cpu::softmax_xent_bwd},
     {"ref", Backend::kRef, never, ref::softmax_xent_bwd},
 };
+constexpr Impl<decltype(softmax_scores)> kSoftmaxScores[] = {
+    {"ref", Backend::kRef, never, ref::softmax_scores},
+};
 constexpr Impl<decltype(softmax)> kSoftmax[] = {
     {"simd", Backend::kCpu, unless_f32, cpu::softmax},
     {"ref", Backend::kRef, never, ref::softmax},
@@ -64,6 +67,16 @@ void softmax_xent_bwd(Context& ctx, double smoothing, const Tensor& logits, cons
   if (logits.numel() == 0) return;
   dispatch("softmax_xent_bwd", kSoftmaxXentBwd, ctx, smoothing, logits, label, weight, mode,
            dlogits);
+}
+
+void softmax_scores(Context& ctx, const Tensor& logits, const Tensor& label, Tensor& confidence,
+                    Tensor& gradient_norm) {
+  const Door door("softmax_scores");
+  check_xent(door, ctx, 0, logits, label);
+  door.expect("confidence", confidence, {logits.shape()[0]}, logits.dtype());
+  door.expect("gradient_norm", gradient_norm, {logits.shape()[0]}, logits.dtype());
+  if (logits.numel() == 0) return;
+  dispatch("softmax_scores", kSoftmaxScores, ctx, logits, label, confidence, gradient_norm);
 }
 
 void softmax(Context& ctx, const Tensor& x, Tensor& y) {

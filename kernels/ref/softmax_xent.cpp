@@ -69,6 +69,27 @@ void softmax_xent_bwd(Context&, double smoothing, const Tensor& logits, const Te
   });
 }
 
+void softmax_scores(Context&, const Tensor& logits, const Tensor& label, Tensor& confidence,
+                    Tensor& gradient_norm) {
+  const std::int64_t c = logits.shape()[1];
+  dispatch_float(logits.dtype(), "softmax_scores", [&]<class T>(std::type_identity<T>) {
+    for (std::int64_t n = 0; n < logits.shape()[0]; ++n) {
+      const T* x = logits.ptr<const T>() + n * c;
+      const std::int32_t want = label.ptr<const std::int32_t>()[n];
+      const double lse = log_sum_exp(x, c);
+      double top = 0, squares = 0;
+      for (std::int64_t i = 0; i < c; ++i) {
+        const double prob = std::exp(static_cast<double>(x[i]) - lse);
+        const double gradient = prob - (i == want ? 1 : 0);
+        top = std::max(top, prob);
+        squares += gradient * gradient;
+      }
+      confidence.ptr<T>()[n] = static_cast<T>(top);
+      gradient_norm.ptr<T>()[n] = static_cast<T>(std::sqrt(squares));
+    }
+  });
+}
+
 void softmax(Context&, const Tensor& x, Tensor& y) {
   const std::int64_t c = x.shape()[1];
   dispatch_float(x.dtype(), "softmax", [&]<class T>(std::type_identity<T>) {

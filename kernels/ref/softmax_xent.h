@@ -11,6 +11,8 @@ void softmax_xent_fwd(Context& ctx, double smoothing, const Tensor& logits, cons
                       Tensor& loss, Tensor& correct);
 void softmax_xent_bwd(Context& ctx, double smoothing, const Tensor& logits, const Tensor& label,
                       const Tensor& weight, GradMode mode, Tensor& dlogits);
+void softmax_scores(Context& ctx, const Tensor& logits, const Tensor& label, Tensor& confidence,
+                    Tensor& gradient_norm);
 void softmax(Context& ctx, const Tensor& x, Tensor& y);
 
 }  // namespace graft::kernels::ref

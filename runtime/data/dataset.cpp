@@ -16,6 +16,7 @@ namespace {
 
 /// Epoch of the stream that draws a training subset; no training run gets there.
 constexpr std::uint32_t kSubsetEpoch = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t kHoldOutEpoch = kSubsetEpoch - 1;
 
 }  // namespace
 
@@ -51,6 +52,19 @@ DatasetPtr limit_examples(DatasetPtr base, std::int64_t count, std::uint64_t see
   ids.resize(static_cast<std::size_t>(count));
   std::sort(ids.begin(), ids.end());
   return std::make_shared<Subset>(std::move(base), std::move(ids));
+}
+
+HeldOut hold_out(DatasetPtr base, std::int64_t count, std::uint64_t seed) {
+  if (count < 1 || count >= base->size()) {
+    fail(Errc::kConfig, "cannot hold out ", count, " of ", base->size(), " training examples");
+  }
+  std::vector<std::int64_t> ids = epoch_order(base->size(), seed, kHoldOutEpoch);
+  std::vector<std::int64_t> held(ids.begin(), ids.begin() + count);
+  ids.erase(ids.begin(), ids.begin() + count);
+  std::sort(held.begin(), held.end());
+  std::sort(ids.begin(), ids.end());
+  return {.kept = std::make_shared<Subset>(base, std::move(ids)),
+          .held = std::make_shared<Subset>(base, std::move(held))};
 }
 
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {

@@ -109,6 +109,13 @@ class Subset final : public DatasetDecorator {
 [[nodiscard]] DatasetPtr limit_examples(DatasetPtr base, std::int64_t count,
                                         std::uint64_t seed = 0);
 
+/// `count` examples drawn without replacement by Philox at `seed`, and the rest. Throws
+/// Error(kConfig) unless at least one example is left.
+struct HeldOut {
+  DatasetPtr kept, held;
+};
+[[nodiscard]] HeldOut hold_out(DatasetPtr base, std::int64_t count, std::uint64_t seed = 0);
+
 /// The order 0 .. n-1 of one epoch: Fisher-Yates by Philox (seed, kShuffle, epoch). n < 2^32.
 [[nodiscard]] std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed,
                                                     std::uint32_t epoch);

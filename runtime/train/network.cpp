@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/api/reduce.h"
+#include "kernels/api/softmax_xent.h"
 
 namespace graft::train {
 namespace {
@@ -40,6 +41,7 @@ Network::Network(Context& ctx, const Graph& graph, const Options& options)
       optimizer_(ctx, options.optimizer, params_),
       image_(graph.find("image")),
       label_(graph.find("label")),
+      logits_(graph.output("logits")),
       loss_(graph.output("loss")),
       weight_(Tensor::allocate(ctx.memory(), {options.max_batch})) {
   params_.initialise(ctx, options.seed);
@@ -50,24 +52,40 @@ void Network::bind(const Rows& rows) {
   executor_.bind(label_, rows.y);
 }
 
-void Network::score(const Rows& rows, Phase phase, std::span<float> loss,
-                    std::span<std::uint8_t> correct) {
+void Network::score(const Rows& rows, Phase phase, const Scores& out) {
   bind(rows);
   executor_.forward(phase, {.seed = seed_, .example = rows.ids, .epoch = rows.epochs});
-  copy_to_host(ctx_, executor_.value(loss_), loss.data());
-  if (!correct.empty()) copy_to_host(ctx_, executor_.saved(loss_, "correct"), correct.data());
+  read_scores(out);
+}
+
+void Network::read_scores(const Scores& out) {
+  if (!out.losses.empty()) copy_to_host(ctx_, executor_.value(loss_), out.losses.data());
+  if (!out.correct.empty()) {
+    copy_to_host(ctx_, executor_.saved(loss_, "correct"), out.correct.data());
+  }
+  if (out.confidences.empty()) return;
+  if (confidence_.empty()) {
+    confidence_ = Tensor::allocate(ctx_.memory(), weight_.shape());
+    gradient_norm_ = Tensor::allocate(ctx_.memory(), weight_.shape());
+  }
+  const Tensor logits = executor_.value(logits_);
+  Tensor confidence = confidence_.rows(0, logits.shape()[0]);
+  Tensor gradient_norm = gradient_norm_.rows(0, logits.shape()[0]);
+  kernels::softmax_scores(ctx_, logits, executor_.value(label_), confidence, gradient_norm);
+  copy_to_host(ctx_, confidence, out.confidences.data());
+  copy_to_host(ctx_, gradient_norm, out.gradient_norms.data());
 }
 
 Network::StepResult Network::step(const Rows& rows, std::span<const float> weights, double lr,
-                                  std::int64_t step, std::span<float> losses, TimeSplit& time) {
+                                  std::int64_t step, const Scores& scores, TimeSplit& time) {
   const RowIds row_ids{.seed = seed_, .example = rows.ids, .epoch = rows.epochs};
   Stopwatch watch(time.forward);
   bind(rows);
   Tensor weight = weight_.rows(0, rows.x.shape()[0]);
   copy_from_host(ctx_, weights.data(), weight);
   executor_.forward(Phase::kTrain, row_ids);
-  copy_to_host(ctx_, executor_.value(loss_), losses.data());
-  check_losses(losses, rows.ids, step);
+  read_scores(scores);
+  check_losses(scores.losses, rows.ids, step);
 
   watch.switch_to(time.backward);
   executor_.backward(weight, row_ids);
@@ -75,8 +93,8 @@ Network::StepResult Network::step(const Rows& rows, std::span<const float> weigh
 
   watch.switch_to(time.optimizer);
   StepResult result;
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    result.weighted_loss += static_cast<double>(weights[i]) * static_cast<double>(losses[i]);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    result.weighted_loss += static_cast<double>(weights[i]) * static_cast<double>(scores.losses[i]);
   }
   result.gradient_norm = std::sqrt(kernels::sum_squares(ctx_, params_.grads()));
   if (!std::isfinite(result.gradient_norm)) {

@@ -32,20 +32,29 @@ class Network {
     std::span<const std::uint32_t> epochs;
   };
 
-  /// Losses of every row under the current weights: evaluation mode, nothing kept, nothing changed.
-  /// `loss`, and `correct` unless empty, have one element a row.  Synchronises.
-  void score(const Rows& rows, Phase phase, std::span<float> loss, std::span<std::uint8_t> correct);
+  /// Where the scores of rows go: one element a row each, or empty where they are not wanted.
+  struct Scores {
+    std::span<float> losses;
+    std::span<std::uint8_t> correct = {};
+    std::span<float> confidences = {}, gradient_norms = {};  ///< both or none
+  };
+
+  /// Scores of every row under the current weights: evaluation mode, nothing kept, nothing changed.
+  /// Synchronises.
+  void score(const Rows& rows, Phase phase, const Scores& out);
+  /// Scores of the rows of the forward that ran last, or that has reached the loss. Synchronises.
+  void read_scores(const Scores& out);
 
   struct StepResult {
     double weighted_loss = 0;  ///< sum of weight * loss
     double gradient_norm = 0;
   };
   /// Forward in training mode, backward of sum_n weight[n] * loss[n], update number `step` (from
-  /// 1). `losses`: one a row, the training-mode losses.  Throws Error(kNumerical) before the
+  /// 1). `scores`: of the training forward, losses at least.  Throws Error(kNumerical) before the
   /// update, naming examples or the parameter, if a loss or a gradient is not finite: the weights
   /// are then untouched.
   StepResult step(const Rows& rows, std::span<const float> weights, double lr, std::int64_t step,
-                  std::span<float> losses, TimeSplit& time);
+                  const Scores& scores, TimeSplit& time);
 
   [[nodiscard]] Executor& executor() { return executor_; }
   [[nodiscard]] ParamStore& params() { return params_; }
@@ -62,8 +71,9 @@ class Network {
   ParamStore params_;
   Executor executor_;
   Optimizer optimizer_;
-  ValueId image_, label_, loss_;
-  Tensor weight_;  // (max_batch)
+  ValueId image_, label_, logits_, loss_;
+  Tensor weight_;                      // (max_batch)
+  Tensor confidence_, gradient_norm_;  // (max_batch), once somebody asks
 };
 
 }  // namespace graft::train

@@ -12,7 +12,24 @@ namespace {
 
 constexpr const char* kPolicySlot = "sampler";
 
+/// values[i] to out[rows[i]], NaN elsewhere; nothing if there are no values.
+void spread(std::span<const float> values, std::span<const std::int32_t> rows, std::size_t n,
+            std::vector<float>& out) {
+  out.assign(values.empty() ? 0 : n, std::numeric_limits<float>::quiet_NaN());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    out[static_cast<std::size_t>(rows[i])] = values[i];
+}
+
 }  // namespace
+
+Network::Scores ScoreBuffer::resize(std::size_t n, bool softmax) {
+  losses.resize(n);
+  if (!softmax) return {.losses = losses};
+  correct.resize(n);
+  confidences.resize(n);
+  gradient_norms.resize(n);
+  return {losses, correct, confidences, gradient_norms};
+}
 
 SelectiveStep::SelectiveStep(Network& network, Sampler& sampler, const LrPolicy& lr,
                              const Options& options)
@@ -22,7 +39,8 @@ SelectiveStep::SelectiveStep(Network& network, Sampler& sampler, const LrPolicy&
       options_(options),
       queue_(sampler.queue_options(), options.batch),
       pool_(network.context(), options.image, options.batch + options.select_batch),
-      select_node_(network.graph().find("select")) {
+      select_node_(network.graph().find("select")),
+      softmax_scores_(sampler.needs_softmax_scores()) {
   auto& memory = network.context().memory();
   batch_x_ = Tensor::allocate(memory, options.image.with_batch(options.batch));
   batch_y_ = Tensor::allocate(memory, {options.batch}, DType::kI32);
@@ -54,12 +72,6 @@ void SelectiveStep::run(const Network::Rows& slice, bool last, double epoch_prog
 void SelectiveStep::select(const Network::Rows& slice) {
   Stopwatch watch(time_.policy);
   const std::size_t n = slice.ids.size();
-  needed_.resize(n);
-  sampler_.needs_selection_forward(slice.ids, needed_);
-  scored_rows_.clear();
-  for (std::size_t i = 0; i < n; ++i) {
-    if (needed_[i] != 0) scored_rows_.push_back(static_cast<std::int32_t>(i));
-  }
   u_select_.resize(n);
   u_score_.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -69,6 +81,13 @@ void SelectiveStep::select(const Network::Rows& slice) {
                 .id = static_cast<std::uint64_t>(slice.ids[i])});
     u_select_[i] = rng.uniform();
     u_score_[i] = rng.uniform();
+  }
+  needed_.resize(n);
+  sampler_.needs_selection_forward(
+      {.ids = slice.ids, .losses = {}, .u_select = u_select_, .u_score = u_score_}, needed_);
+  scored_rows_.clear();
+  for (std::size_t i = 0; i < n; ++i) {
+    if (needed_[i] != 0) scored_rows_.push_back(static_cast<std::int32_t>(i));
   }
   if (scored_rows_.empty()) {
     choose(slice, {});
@@ -99,8 +118,8 @@ void SelectiveStep::score(const Network::Rows& slice, std::int64_t wanted) {
     kernels::gather_rows(network_.context(), slice.x, scored_rows_, rows.x);
     kernels::gather_rows(network_.context(), slice.y, scored_rows_, rows.y);
   }
-  subset_losses_.resize(static_cast<std::size_t>(wanted));
-  network_.score(rows, Phase::kSelect, subset_losses_, {});
+  network_.score(rows, Phase::kSelect,
+                 slice_scores_.resize(static_cast<std::size_t>(wanted), softmax_scores_));
   counters_.forward_select += wanted;
   watch.stop();
   time_.select -= time_.policy - policy_before;  // the policy ran inside the Select node
@@ -108,13 +127,18 @@ void SelectiveStep::score(const Network::Rows& slice, std::int64_t wanted) {
 }
 
 void SelectiveStep::choose(const Network::Rows& slice, std::span<const float> losses) {
-  losses_.assign(losses.empty() ? 0 : slice.ids.size(), std::numeric_limits<float>::quiet_NaN());
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    losses_[static_cast<std::size_t>(scored_rows_[i])] = losses[i];
+  spread(losses, scored_rows_, slice.ids.size(), losses_);
+  gradient_norms_.clear();
+  if (softmax_scores_ && !losses.empty()) {
+    network_.read_scores(slice_scores_.resize(losses.size(), true));
+    spread(slice_scores_.gradient_norms, scored_rows_, slice.ids.size(), gradient_norms_);
   }
   epoch_losses_.seen.insert(epoch_losses_.seen.end(), losses.begin(), losses.end());
-  selection_ = sampler_.select(
-      {.ids = slice.ids, .losses = losses_, .u_select = u_select_, .u_score = u_score_});
+  selection_ = sampler_.select({.ids = slice.ids,
+                                .losses = losses_,
+                                .u_select = u_select_,
+                                .u_score = u_score_,
+                                .gradient_norms = gradient_norms_});
 }
 
 void SelectiveStep::enqueue(const Network::Rows& slice, bool last) {
@@ -147,28 +171,35 @@ void SelectiveStep::train(const std::vector<QueuedExample>& batch, const Progres
       batch_weights_.push_back(e.weight / static_cast<float>(n));  // mean over the actual count
     }
     pool_.take(batch_slots_, batch_x_, batch_y_);
-    batch_losses_.resize(n);
   }
   // Candidates and epochs: as of the slice's start, so "epoch 60" begins with its first update.
   Progress now = before_slice;
   now.step = counters_.updates;
   now.backpropped = counters_.backprops;
-  last_lr_ = lr_(now);
+  last_lr_ = lr_(now) * lr_scale_;
   const auto rows_n = static_cast<std::int64_t>(n);
   const Network::Rows rows{batch_x_.rows(0, rows_n), batch_y_.rows(0, rows_n), batch_ids_,
                            batch_epochs_};
-  const auto result =
-      network_.step(rows, batch_weights_, last_lr_, counters_.updates + 1, batch_losses_, time_);
+  const auto result = network_.step(rows, batch_weights_, last_lr_, counters_.updates + 1,
+                                    batch_scores_.resize(n, softmax_scores_), time_);
   counters_.forward_train += rows_n;
   counters_.backprops += rows_n;
   counters_.updates += 1;
   epoch_losses_.weighted_sum += result.weighted_loss * static_cast<double>(n);
   epoch_losses_.count += rows_n;
   if (losses_.empty()) {
-    epoch_losses_.seen.insert(epoch_losses_.seen.end(), batch_losses_.begin(), batch_losses_.end());
+    const auto& losses = batch_scores_.losses;
+    epoch_losses_.seen.insert(epoch_losses_.seen.end(), losses.begin(), losses.end());
   }
-  sampler_.on_training_losses(batch_ids_, batch_losses_);
-  if (observer_.on_update) observer_.on_update(rows, batch_losses_, last_lr_, counters_);
+  sampler_.on_training_scores(batch_ids_, batch_scores_.view());
+  if (observer_.on_update) observer_.on_update(rows, batch_scores_.losses, last_lr_, counters_);
+}
+
+void SelectiveStep::refresh(const Network::Rows& rows) {
+  Stopwatch watch(time_.select);
+  network_.score(rows, Phase::kEval, batch_scores_.resize(rows.ids.size(), softmax_scores_));
+  counters_.forward_select += static_cast<std::int64_t>(rows.ids.size());
+  sampler_.on_refresh_scores(rows.ids, batch_scores_.view());
 }
 
 }  // namespace graft::train

@@ -27,6 +27,18 @@ struct StepObserver {
       on_update;
 };
 
+/// Storage of the scores of some rows.
+struct ScoreBuffer {
+  std::vector<float> losses, confidences, gradient_norms;
+  std::vector<std::uint8_t> correct;
+
+  /// Room for n rows; only losses unless `softmax`.
+  [[nodiscard]] Network::Scores resize(std::size_t n, bool softmax);
+  [[nodiscard]] ExampleScores view() const {
+    return {losses, correct, confidences, gradient_norms};
+  }
+};
+
 /// The loop of Selective-Backprop around a network: score a slice of candidates, let the sampler
 /// choose, queue the chosen with their tensors, and train every batch that the queue says is full.
 /// A sampler that needs no scores makes it the ordinary training loop. Source: Jiang 2020,
@@ -57,6 +69,12 @@ class SelectiveStep {
   /// Rate of the last update; set at resume, for a record before the next one.
   [[nodiscard]] double last_lr() const { return last_lr_; }
   void set_last_lr(double lr) { last_lr_ = lr; }
+  /// Factor on the policy's rate, of an epoch's plan.
+  void set_lr_scale(double scale) { lr_scale_ = scale; }
+
+  /// Scores `rows` without training on them, in evaluation mode, for the sampler's
+  /// on_refresh_scores; counted as selection forwards.
+  void refresh(const Network::Rows& rows);
 
   /// Mean loss of what was trained, and the losses that the candidates showed, since reset_epoch().
   struct EpochLosses {
@@ -89,21 +107,23 @@ class SelectiveStep {
   RowPool pool_;
   Counters counters_;
   TimeSplit time_;
-  double last_lr_ = 0;
+  double last_lr_ = 0, lr_scale_ = 1;
   EpochLosses epoch_losses_;
   StepObserver observer_;
   std::vector<float> example_weights_;
   ValueId select_node_;
 
   // Of the slice and of the batch in work; members so that a warm step allocates nothing.
+  bool softmax_scores_;  // whether the sampler asks for more than losses
   Selection selection_;
   std::vector<std::uint8_t> needed_;
   std::vector<std::int32_t> scored_rows_;
-  std::vector<float> losses_, subset_losses_, u_select_, u_score_;
+  std::vector<float> losses_, gradient_norms_, u_select_, u_score_;
   std::vector<std::int64_t> subset_ids_, batch_ids_, batch_slots_;
   std::vector<std::uint32_t> subset_epochs_, batch_epochs_;
   std::vector<QueuedExample> queued_, batch_;
-  std::vector<float> batch_weights_, batch_losses_;
+  std::vector<float> batch_weights_;
+  ScoreBuffer slice_scores_, batch_scores_;
   const Network::Rows* slice_ = nullptr;
   Tensor subset_x_, subset_y_, batch_x_, batch_y_;
 };

@@ -64,6 +64,8 @@ void TrainOptions::check() const {
   in_range("crop-pad", crop_pad, -1, 1024);
   in_range("cutout", cutout, 0, 1024);
   in_range("stop-at-error", stop_at_error, 0.0, 100.0);
+  in_range("stop-at-cost", stop_at_cost, 0.0, 1e18);
+  in_range<std::int64_t>("holdout", holdout, 0, INT64_MAX);
   in_range("seeds", seeds, 1, 1000);
   in_range("threads", threads, 0, 1024);
   in_range<std::int64_t>("train-limit", train_limit, 0, INT64_MAX);

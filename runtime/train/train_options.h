@@ -25,6 +25,9 @@ struct TrainOptions {
   std::string sampler = "traditional";
   std::string sampler_preset = "default";
   std::optional<double> beta;
+  std::string priority;
+  std::optional<double> staleness;
+  bool unbiased = false;
   int epochs = 10;
   std::int64_t batch = 128;
   std::int64_t select_batch = 0;
@@ -45,6 +48,9 @@ struct TrainOptions {
   std::int64_t test_limit = 0;
   std::uint64_t seed = 1;
   double stop_at_error = 0;
+  double stop_at_cost = 0;
+  std::int64_t holdout = 0;
+  std::string init_from;
   std::map<std::string, std::string> sampler_options;  ///< from --set sampler.KEY=VALUE
 
   int seeds = 1;
@@ -85,11 +91,17 @@ struct TrainOptions {
       "which examples are backpropagated: traditional, sb, random");
     v("sampler_preset", sampler_preset, Scope::kRun, "paper (as published) or default");
     v("beta", beta, Scope::kRun, "selectivity: probability = percentile^beta; 2 keeps a third");
+    v("priority", priority, Scope::kRun,
+      "probability of a loss percentile: power:B | linear:X,../Y,.. | beta:P,Q | betacdf:P,Q");
+    v("staleness", staleness, Scope::kRun, "of sampler stale: a loss serves this many epochs");
+    v("unbiased", unbiased, Scope::kRun, "of sampler sb: weigh each loss by 1 / probability");
     v("label_noise", label_noise, Scope::kRun,
       "fraction of training labels replaced by wrong ones");
     v("label_noise_kind", label_noise_kind, Scope::kRun, "uniform_flip or permute_prefix");
     v("train_limit", train_limit, Scope::kRun,
       "use only N training examples, the same for every seed; 0: all");
+    v("holdout", holdout, Scope::kRun,
+      "hold N training examples out and evaluate on them instead of the test set; 0: off");
     v("test_limit", test_limit, Scope::kRun, "use only N test examples; 0: all");
     v("crop_pad", crop_pad, Scope::kRun,
       "random crop out of the image padded by this; 0: off, -1: an eighth of the side");
@@ -115,6 +127,9 @@ struct TrainOptions {
     v("seed", seed, Scope::kRun, "of weights, order, augmentation and selection");
     v("stop_at_error", stop_at_error, Scope::kRun,
       "stop at this test error: 0.1 or 10 both mean ten percent; 0: off");
+    v("stop_at_cost", stop_at_cost, Scope::kRun,
+      "stop once so many cost units (training forwards) are spent; 0: off");
+    v("init_from", init_from, Scope::kRun, "run directory whose last weights this run starts from");
   }
   template <class V>
   void visit_run(V& v) {

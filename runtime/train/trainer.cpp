@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "engine/core/log.h"
+#include "engine/core/rng.h"
 #include "engine/core/text.h"
 #include "engine/device/cuda_device.h"
 #include "graph/plan/fuse.h"
@@ -29,6 +30,9 @@ constexpr std::uint64_t kLimitSeed = 0;  // --train-limit takes the same example
 Json sampler_json(const TrainOptions& o) {
   Json json = {{"preset", o.sampler_preset}};
   if (o.beta) json["beta"] = *o.beta;
+  if (!o.priority.empty()) json["priority"] = o.priority;
+  if (o.staleness) json["staleness"] = *o.staleness;
+  if (o.unbiased) json["unbiased"] = true;
   for (const auto& [key, text] : o.sampler_options) {
     if (text == "true" || text == "false")
       json[key] = text == "true";
@@ -42,10 +46,6 @@ Json sampler_json(const TrainOptions& o) {
   return json;
 }
 
-std::int64_t select_batch(const TrainOptions& o) {
-  return o.select_batch > 0 ? o.select_batch : o.batch;
-}
-
 double target_error(const TrainOptions& o) {
   return o.stop_at_error > 1 ? o.stop_at_error / 100 : o.stop_at_error;
 }
@@ -54,26 +54,6 @@ std::string lr_policy_text(const TrainOptions& o) {
   constexpr double kWarmupShare = 0.1;
   if (o.lr_policy != "auto") return o.lr_policy;
   return fmt::format("cosine:warmup={}", std::min(1.0, kWarmupShare * o.epochs));
-}
-
-Json queue_json(const TrainQueue::State& s) {
-  return {{"ids", s.ids},
-          {"epochs", s.epochs},
-          {"weights", s.weights},
-          {"candidates_since_update", s.candidates_since_update},
-          {"batches_of_slice", s.batches_of_slice},
-          {"slice_open", s.slice_open},
-          {"last_of_epoch", s.last_of_epoch}};
-}
-
-TrainQueue::State queue_state(const Json& json) {
-  return {.ids = json.at("ids"),
-          .epochs = json.at("epochs"),
-          .weights = json.at("weights"),
-          .candidates_since_update = json.at("candidates_since_update"),
-          .batches_of_slice = json.at("batches_of_slice"),
-          .slice_open = json.at("slice_open"),
-          .last_of_epoch = json.at("last_of_epoch")};
 }
 
 }  // namespace
@@ -104,6 +84,11 @@ void Trainer::open_data() {
     train_data_ =
         std::make_shared<data::LabelNoise>(train_data_, kind, options_.label_noise, options_.seed);
   }
+  if (options_.holdout > 0) {
+    auto [kept, held] = data::hold_out(train_data_, options_.holdout, kLimitSeed);
+    train_data_ = std::move(kept);
+    test_data_ = std::move(held);
+  }
   train_augment_ = data::training_augment(*train_data_);
   if (options_.crop_pad >= 0) train_augment_.pad = options_.crop_pad;
   train_augment_.flip = train_augment_.flip && options_.flip;
@@ -112,6 +97,8 @@ void Trainer::open_data() {
 }
 
 void Trainer::build_network() {
+  select_batch_ =
+      options_.select_batch > 0 ? options_.select_batch : sampler_->slice_size(options_.batch);
   const auto size = train_data_->image_size();
   const Graph graph = fuse(
       build_model(parse_model_spec(options_.model), {.classes = train_data_->classes(),
@@ -121,7 +108,7 @@ void Trainer::build_network() {
                                                      .label_smoothing = options_.label_smoothing}));
   network_ = std::make_unique<Network>(
       ctx_, graph,
-      Network::Options{.max_batch = std::max(options_.batch, select_batch(options_)),
+      Network::Options{.max_batch = std::max(options_.batch, select_batch_),
                        .optimizer = {.name = options_.optimizer,
                                      .momentum = options_.momentum,
                                      .nesterov = options_.nesterov,
@@ -140,12 +127,12 @@ void Trainer::build_network() {
   step_ = std::make_unique<SelectiveStep>(
       *network_, *sampler_, *lr_,
       SelectiveStep::Options{.batch = options_.batch,
-                             .select_batch = select_batch(options_),
+                             .select_batch = select_batch_,
                              .seed = options_.seed,
                              .image = {1, size.height, size.width, 3}});
   loader_ = std::make_unique<data::Loader>(
       train_data_,
-      data::LoaderOptions{.batch = select_batch(options_),
+      data::LoaderOptions{.batch = select_batch_,
                           .ring_bytes = static_cast<std::size_t>(options_.loader_mib) << 20,
                           .seed = options_.seed,
                           .augment = train_augment_});
@@ -188,87 +175,9 @@ void Trainer::open_run(const std::string& out) {
     log::info("{}: no checkpoint yet, starting at the beginning", out);
   }
   dir_->metrics().truncate_to(0);
-}
-
-void Trainer::resume_from(const CheckpointExtra& extra) {
-  const Json& s = extra.state;
-  epoch_ = s.at("epoch");
-  epoch_open_ = s.at("epoch_open");
-  cursor_ = s.at("cursor");
-  finished_ = s.at("finished");
-  best_error_ = s.at("best_error");
-  const Json& test_loss = s.at("test_loss");  // null: it was not finite
-  last_eval_ = {.loss = test_loss.is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                            : test_loss.get<double>(),
-                .error = s.at("test_error"),
-                .examples = 0};
-  epoch_plan_ = {.all = s.at("plan").at("all"),
-                 .ids = s.at("plan").at("ids"),
-                 .weights = s.at("plan").at("weights")};
-  from_json(s.at("counters"), step_->counters());
-  from_json(s.at("epoch_start"), epoch_start_);
-  step_->time() = TimeSplit::from_json(s.at("seconds"));
-  measured_before_ = step_->time().total();
-  saved_update_ = step_->counters().updates;
-  step_->set_last_lr(s.at("last_lr"));
-  auto& losses = step_->epoch_losses();
-  losses.weighted_sum = s.at("epoch_loss_sum");
-  losses.count = s.at("epoch_loss_count");
-  losses.seen = extra.arrays.at("trainer.epoch_losses");
-  SamplerState sampler{.meta = s.at("sampler"), .arrays = {}};
-  for (const auto& [key, values] : extra.arrays) {
-    if (key.rfind("sampler.", 0) == 0) sampler.arrays[key.substr(8)] = values;
+  if (!options_.init_from.empty()) {
+    CheckpointManager(std::filesystem::path(options_.init_from) / "ckpt").load_weights(*network_);
   }
-  sampler_->restore(sampler);
-  refill_queue(s.at("queue"));
-  dir_->metrics().truncate_to(s.at("metrics_position").get<std::uint64_t>());
-  log::info("resumed at epoch {} of {}, {} candidates into it, update {}", epoch_ + 1,
-            options_.epochs, cursor_, step_->counters().updates);
-}
-
-void Trainer::refill_queue(const Json& queue) {
-  const TrainQueue::State state = queue_state(queue);
-  std::vector<std::int64_t> slots;
-  const auto chunk = static_cast<std::size_t>(options_.batch);
-  for (std::size_t i = 0; i < state.ids.size(); i += chunk) {
-    const std::size_t n = std::min(chunk, state.ids.size() - i);
-    const data::Batch rows =
-        data::make_batch(train_data_, std::span(state.ids).subspan(i, n),
-                         std::span(state.epochs).subspan(i, n), train_augment_, options_.seed);
-    for (std::int64_t r = 0; r < rows.size(); ++r) slots.push_back(step_->put(rows.x, rows.y, r));
-  }
-  step_->queue().restore(state, slots);
-}
-
-void Trainer::save_checkpoint() {
-  account_other();
-  dir_->metrics().sync();
-  const SamplerState sampler = sampler_->state();
-  CheckpointExtra extra;
-  extra.state = {
-      {"epoch", epoch_},
-      {"epoch_open", epoch_open_},
-      {"cursor", cursor_},
-      {"finished", finished_},
-      {"best_error", best_error_},
-      {"test_loss", last_eval_.loss},
-      {"test_error", last_eval_.error},
-      {"plan",
-       {{"all", epoch_plan_.all}, {"ids", epoch_plan_.ids}, {"weights", epoch_plan_.weights}}},
-      {"counters", step_->counters()},
-      {"epoch_start", epoch_start_},
-      {"seconds", step_->time().to_json()},
-      {"last_lr", step_->last_lr()},
-      {"epoch_loss_sum", step_->epoch_losses().weighted_sum},
-      {"epoch_loss_count", step_->epoch_losses().count},
-      {"sampler", sampler.meta},
-      {"queue", queue_json(step_->queue().state())},
-      {"metrics_position", dir_->metrics().position()}};
-  extra.arrays["trainer.epoch_losses"] = step_->epoch_losses().seen;
-  for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
-  checkpoints_->save(*network_, extra, step_->counters().candidates);
-  saved_at_ = Clock::now();
-  saved_update_ = step_->counters().updates;
 }
 
 void Trainer::account_other() {
@@ -293,12 +202,19 @@ RunResult Trainer::run() {
     finish_epoch();
     save_checkpoint();
   }
-  return result(epoch_ < options_.epochs ? RunResult::End::kTargetReached
-                                         : RunResult::End::kFinished);
+  return result(target_reached() ? RunResult::End::kTargetReached : RunResult::End::kFinished);
 }
 
 void Trainer::begin_epoch() {
-  epoch_plan_ = sampler_->before_epoch({.epoch = epoch_, .examples = train_data_->size()});
+  std::vector<float> u(static_cast<std::size_t>(train_data_->size()));
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    u[i] = Philox({.seed = options_.seed,
+                   .purpose = RngPurpose::kEpochPlan,
+                   .epoch = static_cast<std::uint32_t>(epoch_),
+                   .id = i})
+               .uniform();
+  }
+  epoch_plan_ = sampler_->before_epoch(epoch_info(u));
   cursor_ = 0;
   epoch_start_ = step_->counters();
   step_->reset_epoch();
@@ -325,6 +241,7 @@ bool Trainer::run_epoch() {
     loader_->start(epoch, std::move(ids), cursor_);
   }
   step_->set_example_weights(std::move(weights));
+  step_->set_lr_scale(epoch_plan_.lr_scale);
   while (true) {
     if (StopSignal::requested()) return false;
     Stopwatch watch(step_->time().data);
@@ -337,6 +254,7 @@ bool Trainer::run_epoch() {
                epoch_ + static_cast<double>(cursor_) / size);
     cursor_ = loader_->cursor();
     show_progress();
+    if (budget_spent()) return true;
     if (!last && checkpoint_is_due()) save_checkpoint();
   }
 }
@@ -349,21 +267,39 @@ bool Trainer::checkpoint_is_due() const {
   return options_.checkpoint_seconds > 0 && since >= options_.checkpoint_seconds;
 }
 
+EpochInfo Trainer::epoch_info(std::span<const float> u) const {
+  return {.epoch = epoch_, .epochs = options_.epochs, .examples = train_data_->size(), .u = u};
+}
+
+void Trainer::refresh_scores() {
+  if (epoch_plan_.refresh.empty()) return;
+  data::Loader loader(train_data_, {.batch = options_.batch, .augment = test_augment_});
+  loader.start(static_cast<std::uint32_t>(epoch_), epoch_plan_.refresh);
+  while (const data::Batch* batch = loader.next()) {
+    step_->refresh({batch->x, batch->y, batch->ids, batch->epochs});
+  }
+}
+
+bool Trainer::budget_spent() const {
+  return options_.stop_at_cost > 0 && cost_units(step_->counters()) >= options_.stop_at_cost;
+}
+
 bool Trainer::target_reached() const {
   return options_.stop_at_error > 0 && last_eval_.error <= target_error(options_);
 }
 
 void Trainer::finish_epoch() {
-  sampler_->end_of_epoch({.epoch = epoch_, .examples = train_data_->size()});
+  if (!budget_spent()) refresh_scores();
+  sampler_->end_of_epoch(epoch_info({}));
   {
     Stopwatch watch(step_->time().eval);
-    last_eval_ = evaluate(*network_, test_data_, test_augment_,
-                          std::max(options_.batch, select_batch(options_)));
+    last_eval_ =
+        evaluate(*network_, test_data_, test_augment_, std::max(options_.batch, select_batch_));
   }
   best_error_ = std::min(best_error_, last_eval_.error);
   epoch_ += 1;
   epoch_open_ = false;
-  finished_ = target_reached();
+  finished_ = target_reached() || budget_spent();
   account_other();
   const Json record = epoch_record();
   dir_->metrics().write(record);

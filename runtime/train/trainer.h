@@ -62,6 +62,10 @@ class Trainer {
   /// Runs what is left of the epoch; false if a stop was asked for.
   bool run_epoch();
   void finish_epoch();
+  [[nodiscard]] EpochInfo epoch_info(std::span<const float> u) const;
+  /// Forwards the examples that the epoch's plan hid from training.
+  void refresh_scores();
+  [[nodiscard]] bool budget_spent() const;
   void save_checkpoint();
   [[nodiscard]] bool checkpoint_is_due() const;
   [[nodiscard]] bool target_reached() const;
@@ -84,6 +88,8 @@ class Trainer {
   std::unique_ptr<CheckpointManager> checkpoints_;
   ProgressBar progress_;
   std::function<void(const Json&)> on_epoch_;
+
+  std::int64_t select_batch_ = 0;  // candidates of one slice
 
   // Where the run is; all of it is in a checkpoint.
   int epoch_ = 0;

@@ -27,6 +27,7 @@ void PowerOptions::check() const {
 
 PowerOptions PowerOptions::paper() {
   PowerOptions o;
+  o.prime_forward = true;
   o.queue.mode = QueueMode::kOneStepPerSlice;
   o.queue.epoch_end = EpochEnd::kAuthors;
   return o;
@@ -45,29 +46,28 @@ EpochPlan PowerSampler::before_epoch(const EpochInfo& info) {
   return {};
 }
 
-void PowerSampler::needs_selection_forward(std::span<const std::int64_t> ids,
+void PowerSampler::needs_selection_forward(const Candidates& candidates,
                                            std::span<std::uint8_t> out) const {
-  GRAFT_CHECK_EQ(ids.size(), out.size());
-  std::fill(out.begin(), out.end(), std::uint8_t{1});
+  GRAFT_CHECK_EQ(candidates.ids.size(), out.size());
+  std::fill(out.begin(), out.end(), scores_candidates() ? std::uint8_t{1} : std::uint8_t{0});
 }
 
 Selection PowerSampler::select(const Candidates& candidates) {
   const std::size_t n = candidates.ids.size();
-  GRAFT_CHECK_EQ(candidates.losses.size(), n);
   GRAFT_CHECK_EQ(candidates.u_select.size(), n);
-  for (std::size_t i = 0; i < n; ++i) {
+  if (scores_candidates()) GRAFT_CHECK_EQ(candidates.losses.size(), n);
+  for (std::size_t i = 0; i < candidates.losses.size(); ++i) {
     if (!std::isfinite(candidates.losses[i])) {
       fail(Errc::kNumerical, "loss of example ", candidates.ids[i], " in epoch ", epoch_, " is ",
            candidates.losses[i], ": lower the learning rate or check the input");
     }
   }
-  const bool priming = epoch_ < power_.prime_epochs;
-  observe(candidates.losses, priming);
+  if (scores_candidates()) observe(candidates.losses, priming());
   Selection out;
   out.probability.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
     const double p =
-        priming ? 1.0 : selection_probability(score(candidates, i), power_.beta, power_.p_min);
+        priming() ? 1.0 : selection_probability(score(candidates, i), power_.beta, power_.p_min);
     out.probability[i] = p;
     if (static_cast<double>(candidates.u_select[i]) < p) {
       out.rows.push_back(static_cast<std::int32_t>(i));
@@ -75,6 +75,10 @@ Selection PowerSampler::select(const Candidates& candidates) {
   }
   out.weights.assign(out.rows.size(), 1.0F);
   return out;
+}
+
+void PowerSampler::on_training_scores(std::span<const std::int64_t>, const ExampleScores& scores) {
+  if (!scores_candidates()) observe(scores.losses, true);
 }
 
 SamplerState PowerSampler::state() const {

@@ -7,7 +7,11 @@ namespace graft {
 
 EpochPlan Sampler::before_epoch(const EpochInfo&) { return {}; }
 
-void Sampler::on_training_losses(std::span<const std::int64_t>, std::span<const float>) {}
+void Sampler::on_training_scores(std::span<const std::int64_t>, const ExampleScores&) {}
+
+void Sampler::on_refresh_scores(std::span<const std::int64_t>, const ExampleScores&) {}
+
+void Sampler::set_irreducible_losses(std::span<const float>) {}
 
 void Sampler::end_of_epoch(const EpochInfo&) {}
 

@@ -10,9 +10,9 @@ namespace graft {
 
 Json Traditional::describe() const { return {{"name", name()}}; }
 
-void Traditional::needs_selection_forward(std::span<const std::int64_t> ids,
+void Traditional::needs_selection_forward(const Candidates& candidates,
                                           std::span<std::uint8_t> out) const {
-  GRAFT_CHECK_EQ(ids.size(), out.size());
+  GRAFT_CHECK_EQ(candidates.ids.size(), out.size());
   std::fill(out.begin(), out.end(), std::uint8_t{0});
 }
 

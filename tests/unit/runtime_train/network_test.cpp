@@ -36,7 +36,7 @@ struct Examples {
   void set_pixel(std::int64_t row, float value) { x.rows(row, 1).ptr<float>()[5] = value; }
   Network::StepResult step(Network& net, double lr, std::int64_t number) {
     TimeSplit time;
-    return net.step({x, y, ids, epochs}, weights, lr, number, losses, time);
+    return net.step({x, y, ids, epochs}, weights, lr, number, {.losses = losses}, time);
   }
 };
 
@@ -68,7 +68,7 @@ TEST(Network, NanInTheInputSpoilsOnlyItsOwnScore) {
   Examples examples;
   examples.set_pixel(3, std::numeric_limits<float>::quiet_NaN());
   net->score({examples.x, examples.y, examples.ids, examples.epochs}, Phase::kSelect,
-             examples.losses, {});
+             {.losses = examples.losses});
   for (std::size_t i = 0; i < examples.losses.size(); ++i) {
     EXPECT_EQ(std::isfinite(examples.losses[i]), i != 3) << i;  // evaluation mode: one row each
   }
@@ -105,15 +105,15 @@ TEST(Network, ScoresTheSameLossesWhateverTheBatch) {
   Context ctx(Backend::kCpu);
   const auto net = small_network(ctx, "resnet8", 1);
   Examples examples;
-  net->score({examples.x, examples.y, examples.ids, examples.epochs}, Phase::kEval, examples.losses,
-             {});
+  net->score({examples.x, examples.y, examples.ids, examples.epochs}, Phase::kEval,
+             {.losses = examples.losses});
   for (std::int64_t i = 0; i < kBatch; ++i) {
     const auto at = static_cast<std::size_t>(i);
     std::vector<float> loss(1);
     std::vector<std::uint8_t> correct(1, 2);
     net->score({examples.x.rows(i, 1), examples.y.rows(i, 1),
                 std::span(examples.ids).subspan(at, 1), std::span(examples.epochs).subspan(at, 1)},
-               Phase::kEval, loss, correct);
+               Phase::kEval, {.losses = loss, .correct = correct});
     EXPECT_NEAR(loss[0], examples.losses[at], 1e-4 * std::abs(examples.losses[at]));
     EXPECT_LE(correct[0], 1);
   }

@@ -240,14 +240,14 @@ TEST(SelectiveBackprop, A19_CountersOfARunFollowTheCostFormula) {
   const auto trained = std::ssize(trace.trained);
   EXPECT_EQ(c.candidates, 900);
   EXPECT_EQ(c.forward_select, std::ssize(trace.scored));
-  EXPECT_EQ(c.forward_select, 900);  // priming scores too
+  EXPECT_EQ(c.forward_select, 600);  // priming takes everything without scoring it
   EXPECT_EQ(c.forward_train, trained);
   EXPECT_EQ(c.backprops, trained);
   EXPECT_EQ(c.updates, std::ssize(trace.update_sizes));
   EXPECT_LT(trained, 900);
   EXPECT_GT(trained, 300);  // the priming epoch trains all
-  // Section 4.6 with a = 1, b = 2 and a fraction s selected: N (1 + s + 2 s), in whole units.
-  EXPECT_EQ(cost_units(c), static_cast<double>(900 + trained + 2 * trained));
+  // Section 4.6 with a = 1, b = 2: one unit a forward, two a backward, in whole units.
+  EXPECT_EQ(cost_units(c), static_cast<double>(600 + trained + 2 * trained));
 }
 
 TEST(SelectiveBackprop, A20_SelectionForwardLeavesTheNetworkAlone) {

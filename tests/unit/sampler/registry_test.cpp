@@ -27,11 +27,11 @@ TEST(SamplerRegistry, MakesEveryNamedSampler) {
 TEST(SamplerRegistry, PresetsHoldTheDocumentedValues) {
   EXPECT_EQ(make_sampler("sb", Json{{"preset", "paper"}, {"beta", 3}})->describe(),
             Json::parse(R"({"name": "sb", "beta": 3.0, "p_min": 0.0, "prime_epochs": 1,
-                "queue_mode": "one_step_per_slice", "epoch_end": "authors", "watchdog_batches": 256,
+                "prime_forward": true, "queue_mode": "one_step_per_slice", "epoch_end": "authors", "watchdog_batches": 256,
                 "R": 1024, "tie": "strict", "include_self": true, "prime_feeds_history": false})"));
   EXPECT_EQ(make_sampler("sb")->describe(),
             Json::parse(R"({"name": "sb", "beta": 2.0, "p_min": 0.01, "prime_epochs": 1,
-                "queue_mode": "drain_all", "epoch_end": "flush", "watchdog_batches": 256,
+                "prime_forward": false, "queue_mode": "drain_all", "epoch_end": "flush", "watchdog_batches": 256,
                 "R": 1024, "tie": "mid", "include_self": true, "prime_feeds_history": true})"));
 }
 

@@ -103,6 +103,7 @@ TEST(SelectiveBackprop, PrimingSelectsEverything) {
   for (const bool feeds : {false, true}) {
     SelectiveBackpropOptions o = options(2, 1);
     o.prime_feeds_history = feeds;
+    o.prime_forward = true;
     SelectiveBackprop sb(o);
     EXPECT_EQ(std::ssize(selected_ids(sb, 1, 0, 5000, kSlice)), 5000);
     EXPECT_EQ(sb.history().size(), feeds ? 1024 : 0);
@@ -110,14 +111,33 @@ TEST(SelectiveBackprop, PrimingSelectsEverything) {
   }
 }
 
+TEST(SelectiveBackprop, PrimingWithoutForwardsLearnsFromTrainingLosses) {
+  SelectiveBackprop sb(options(2, 1));
+  (void)sb.before_epoch({.epoch = 0, .examples = 3});
+  const std::vector<std::int64_t> ids = {0, 1, 2};
+  const std::vector<float> u = {0.1F, 0.5F, 0.999F}, losses = {3, 1, 2};
+  EXPECT_EQ(sb.select({.ids = ids, .u_select = u}).rows, (std::vector<std::int32_t>{0, 1, 2}));
+  sb.on_training_scores(ids, {.losses = losses});
+  EXPECT_EQ(sb.history().values(), losses);
+  (void)sb.before_epoch({.epoch = 1, .examples = 3});
+  sb.on_training_scores(ids, {.losses = losses});
+  EXPECT_EQ(sb.history().size(), 3);  // from now on the selection forwards feed it
+}
+
 TEST(SelectiveBackprop, AsksForTheForwardsItNeeds) {
   const std::vector<std::int64_t> ids = {4, 7, 1};
   std::vector<std::uint8_t> out(3, 2);
-  make_sampler("traditional")->needs_selection_forward(ids, out);
+  make_sampler("traditional")->needs_selection_forward({.ids = ids}, out);
   EXPECT_EQ(out, (std::vector<std::uint8_t>{0, 0, 0}));
-  for (const char* sampler : {"sb", "random"}) {
-    make_sampler(sampler)->needs_selection_forward(ids, out);
-    EXPECT_EQ(out, (std::vector<std::uint8_t>{1, 1, 1})) << sampler;
+  for (const char* name : {"sb", "random"}) {
+    const auto sampler = make_sampler(name);
+    sampler->needs_selection_forward({.ids = ids}, out);
+    EXPECT_EQ(out, (std::vector<std::uint8_t>{0, 0, 0})) << name << " primes";
+    (void)sampler->before_epoch({.epoch = 1, .examples = 8});
+    sampler->needs_selection_forward({.ids = ids}, out);
+    EXPECT_EQ(out, (std::vector<std::uint8_t>{1, 1, 1})) << name;
+    make_sampler(name, {{"preset", "paper"}})->needs_selection_forward({.ids = ids}, out);
+    EXPECT_EQ(out, (std::vector<std::uint8_t>{1, 1, 1})) << name;
   }
 }
 
@@ -182,7 +202,7 @@ Counters count_run(Sampler& sampler, std::uint32_t epochs, std::int64_t n) {
   for (std::uint32_t epoch = 0; epoch < epochs; ++epoch) {
     run_epoch(sampler, 1, epoch, n, kSlice, [&](const Slice& slice, const Selection& s) {
       std::vector<std::uint8_t> forward(slice.ids.size());
-      sampler.needs_selection_forward(slice.ids, forward);
+      sampler.needs_selection_forward({.ids = slice.ids}, forward);
       counters.candidates += std::ssize(slice.ids);
       counters.forward_select += std::count(forward.begin(), forward.end(), 1);
       std::vector<QueuedExample> selected, batch;
@@ -210,18 +230,19 @@ TEST(SelectiveBackprop, A19_CostUnitsFollowTheFormula) {
       (Counters{.candidates = 20000, .forward_train = 20000, .backprops = 20000, .updates = 160}));
   EXPECT_EQ(cost_units(t), 20000 * (1 + b));
 
-  for (const char* sampler : {"sb", "random"}) {
-    const auto policy = make_sampler(sampler);
+  for (const char* preset : {"paper", "default"}) {
+    const bool wasteful = std::string_view(preset) == "paper";  // scores what it takes anyway
+    const auto policy = make_sampler("sb", {{"preset", preset}});
     const Counters c = count_run(*policy, epochs, n);
     EXPECT_EQ(c.candidates, n * epochs);
-    EXPECT_EQ(c.forward_select, c.candidates) << "priming pays the selection forward, too";
+    EXPECT_EQ(c.forward_select, c.candidates - (wasteful ? 0 : n));
     EXPECT_EQ(c.forward_train, c.backprops);
     EXPECT_GT(c.backprops, n);  // primed epoch and a third of the others
     EXPECT_LT(c.backprops, n + (epochs - 1) * n / 2);
-    // candidates * (1/a + s (1 + b)) with s = backprops / candidates, in whole numbers.
-    EXPECT_EQ(cost_units(c), static_cast<double>(c.candidates + 3 * c.backprops));
+    // forwards / a + backprops (1 + b), in whole numbers.
+    EXPECT_EQ(cost_units(c), static_cast<double>(c.forward_select + 3 * c.backprops));
     EXPECT_EQ(cost_units(c, {.select_speedup = a, .backward = b}),
-              static_cast<double>(c.candidates) / a + 3 * static_cast<double>(c.backprops));
+              static_cast<double>(c.forward_select) / a + 3 * static_cast<double>(c.backprops));
   }
 }
 

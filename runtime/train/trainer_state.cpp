@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a checkpoint keeps of a trainer, and how a trainer goes on from it.
+#include <algorithm>
+#include <limits>
+
+#include "engine/core/log.h"
+#include "runtime/train/trainer.h"
+
+namespace graft::train {
+namespace {
+
+Json queue_json(const TrainQueue::State& s) {
+  return {{"ids", s.ids},
+          {"epochs", s.epochs},
+          {"weights", s.weights},
+          {"candidates_since_update", s.candidates_since_update},
+          {"batches_of_slice", s.batches_of_slice},
+          {"slice_open", s.slice_open},
+          {"last_of_epoch", s.last_of_epoch}};
+}
+
+TrainQueue::State queue_state(const Json& json) {
+  return {.ids = json.at("ids"),
+          .epochs = json.at("epochs"),
+          .weights = json.at("weights"),
+          .candidates_since_update = json.at("candidates_since_update"),
+          .batches_of_slice = json.at("batches_of_slice"),
+          .slice_open = json.at("slice_open"),
+          .last_of_epoch = json.at("last_of_epoch")};
+}
+
+}  // namespace
+
+void Trainer::resume_from(const CheckpointExtra& extra) {
+  const Json& s = extra.state;
+  epoch_ = s.at("epoch");
+  epoch_open_ = s.at("epoch_open");
+  cursor_ = s.at("cursor");
+  finished_ = s.at("finished");
+  best_error_ = s.at("best_error");
+  const Json& test_loss = s.at("test_loss");  // null: it was not finite
+  last_eval_ = {.loss = test_loss.is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                            : test_loss.get<double>(),
+                .error = s.at("test_error"),
+                .examples = 0};
+  epoch_plan_ = {.all = s.at("plan").at("all"),
+                 .ids = s.at("plan").at("ids"),
+                 .weights = s.at("plan").at("weights"),
+                 .lr_scale = s.at("plan").at("lr_scale"),
+                 .refresh = s.at("plan").at("refresh")};
+  from_json(s.at("counters"), step_->counters());
+  from_json(s.at("epoch_start"), epoch_start_);
+  step_->time() = TimeSplit::from_json(s.at("seconds"));
+  measured_before_ = step_->time().total();
+  saved_update_ = step_->counters().updates;
+  step_->set_last_lr(s.at("last_lr"));
+  auto& losses = step_->epoch_losses();
+  losses.weighted_sum = s.at("epoch_loss_sum");
+  losses.count = s.at("epoch_loss_count");
+  losses.seen = extra.arrays.at("trainer.epoch_losses");
+  SamplerState sampler{.meta = s.at("sampler"), .arrays = {}};
+  for (const auto& [key, values] : extra.arrays) {
+    if (key.rfind("sampler.", 0) == 0) sampler.arrays[key.substr(8)] = values;
+  }
+  sampler_->restore(sampler);
+  refill_queue(s.at("queue"));
+  dir_->metrics().truncate_to(s.at("metrics_position").get<std::uint64_t>());
+  log::info("resumed at epoch {} of {}, {} candidates into it, update {}", epoch_ + 1,
+            options_.epochs, cursor_, step_->counters().updates);
+}
+
+void Trainer::refill_queue(const Json& queue) {
+  const TrainQueue::State state = queue_state(queue);
+  std::vector<std::int64_t> slots;
+  const auto chunk = static_cast<std::size_t>(options_.batch);
+  for (std::size_t i = 0; i < state.ids.size(); i += chunk) {
+    const std::size_t n = std::min(chunk, state.ids.size() - i);
+    const data::Batch rows =
+        data::make_batch(train_data_, std::span(state.ids).subspan(i, n),
+                         std::span(state.epochs).subspan(i, n), train_augment_, options_.seed);
+    for (std::int64_t r = 0; r < rows.size(); ++r) slots.push_back(step_->put(rows.x, rows.y, r));
+  }
+  step_->queue().restore(state, slots);
+}
+
+void Trainer::save_checkpoint() {
+  account_other();
+  dir_->metrics().sync();
+  const SamplerState sampler = sampler_->state();
+  CheckpointExtra extra;
+  extra.state = {{"epoch", epoch_},
+                 {"epoch_open", epoch_open_},
+                 {"cursor", cursor_},
+                 {"finished", finished_},
+                 {"best_error", best_error_},
+                 {"test_loss", last_eval_.loss},
+                 {"test_error", last_eval_.error},
+                 {"plan",
+                  {{"all", epoch_plan_.all},
+                   {"ids", epoch_plan_.ids},
+                   {"weights", epoch_plan_.weights},
+                   {"lr_scale", epoch_plan_.lr_scale},
+                   {"refresh", epoch_plan_.refresh}}},
+                 {"counters", step_->counters()},
+                 {"epoch_start", epoch_start_},
+                 {"seconds", step_->time().to_json()},
+                 {"last_lr", step_->last_lr()},
+                 {"epoch_loss_sum", step_->epoch_losses().weighted_sum},
+                 {"epoch_loss_count", step_->epoch_losses().count},
+                 {"sampler", sampler.meta},
+                 {"queue", queue_json(step_->queue().state())},
+                 {"metrics_position", dir_->metrics().position()}};
+  extra.arrays["trainer.epoch_losses"] = step_->epoch_losses().seen;
+  for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
+  checkpoints_->save(*network_, extra, step_->counters().candidates);
+  saved_at_ = Clock::now();
+  saved_update_ = step_->counters().updates;
+}
+
+}  // namespace graft::train
