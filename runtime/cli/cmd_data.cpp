@@ -77,7 +77,7 @@ std::vector<Command> add_data(CLI::App& root) {
   check->footer(data::data_spec_help());
   check->add_option("--data,data", args->data, "data set")->required();
   check->add_flag("--json", args->json, "machine-readable");
-  return {{check, [args] { return run(*args); }}};
+  return {{check, [args] { return run(*args); }}, add_mislabels(*app)};
 }
 
 }  // namespace graft::cli

@@ -3,15 +3,11 @@
 
 #include <fmt/format.h>
 
-#include "graph/plan/fuse.h"
-#include "models/spec/model_spec.h"
 #include "runtime/cli/commands.h"
 #include "runtime/data/open.h"
-#include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
-#include "runtime/train/run_dir.h"
+#include "runtime/train/trained_run.h"
 #include "runtime/train/trainer.h"
-#include "runtime/train/weights.h"
 
 namespace graft::cli {
 namespace {
@@ -24,28 +20,11 @@ struct EvalArgs {
 };
 
 int run(const EvalArgs& args) {
-  const Json description = train::RunDir::read_description(args.run_dir);
-  const Json& options = description.at("options");
-  const std::string spec = args.data.empty() ? options.at("data").get<std::string>() : args.data;
-  const auto data = data::open_datasets(data::parse_data_spec(spec));
-  const auto classes = description.at("data").at("classes").size();
-  if (static_cast<std::size_t>(data.test->classes()) != classes) {
-    fail(Errc::kData, spec, " has ", data.test->classes(), " classes, the run was trained on ",
-         classes);
-  }
   const auto ctx = train::make_context(args.device, args.threads);
-  const auto size = data.test->image_size();
-  const Graph graph =
-      fuse(build_model(parse_model_spec(options.at("model").get<std::string>()),
-                       {.classes = static_cast<std::int64_t>(classes),
-                        .height = size.height,
-                        .width = size.width,
-                        .norm = parse_norm(options.at("norm").get<std::string>())}));
-  train::Network network(*ctx, graph, {.max_batch = args.batch, .optimizer = {}, .seed = 0});
-  train::CheckpointManager checkpoints(std::filesystem::path(args.run_dir) / "ckpt");
-  checkpoints.load_weights(network);
+  const train::TrainedRun run(*ctx, args.run_dir, args.data, args.batch);
+  const auto data = data::open_datasets(data::parse_data_spec(run.options.data));
   const auto e =
-      train::evaluate(network, data.test, data::evaluation_augment(*data.train), args.batch);
+      train::evaluate(*run.network, data.test, data::evaluation_augment(*data.train), args.batch);
   if (args.json) {
     std::cout
         << Json{{"test_loss", e.loss}, {"test_error", e.error}, {"examples", e.examples}}.dump()

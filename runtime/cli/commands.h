@@ -25,6 +25,8 @@ std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& a
 std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
+/// `graft data mislabels`, below the command `data`.
+Command add_mislabels(CLI::App& data);
 std::vector<Command> add_inspect(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);
 std::vector<Command> add_version(CLI::App& root);

@@ -168,6 +168,12 @@ std::optional<CheckpointExtra> CheckpointManager::load_latest(Network& network) 
   return extra;
 }
 
+std::map<std::string, std::vector<float>> CheckpointManager::load_arrays() const {
+  const auto checkpoint = newest_sound();
+  if (!checkpoint) fail(Errc::kModel, root_.string(), ": no checkpoint");
+  return read_arrays(*checkpoint / kArrays);
+}
+
 void CheckpointManager::load_weights(Network& network) {
   const auto checkpoint = newest_sound();
   if (!checkpoint) fail(Errc::kModel, root_.string(), ": no checkpoint");

@@ -41,6 +41,9 @@ class CheckpointManager {
   /// Loads only the model of the newest sound checkpoint. Throws Error(kModel) if there is none.
   void load_weights(Network& network);
 
+  /// Only the arrays of the newest sound checkpoint. Throws Error(kModel) if there is none.
+  [[nodiscard]] std::map<std::string, std::vector<float>> load_arrays() const;
+
   /// Folders, newest first.
   [[nodiscard]] std::vector<std::filesystem::path> list() const;
 

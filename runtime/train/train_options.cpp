@@ -14,6 +14,14 @@ Json value_of(const T& field) {
 }
 Json value_of(const std::optional<double>& field) { return field ? Json(*field) : Json(nullptr); }
 
+template <class T>
+void read_value(const Json& json, T& field) {
+  json.get_to(field);
+}
+void read_value(const Json& json, std::optional<double>& field) {
+  if (!json.is_null()) field = json.get<double>();
+}
+
 Json collect(const TrainOptions& options, bool local) {
   Json json = Json::object();
   // visit() is written once, for reading and writing; here it only reads.
@@ -46,6 +54,23 @@ void one_of(const char* option, const std::string& value,
 Json TrainOptions::fingerprint() const { return collect(*this, false); }
 
 Json TrainOptions::to_json() const { return collect(*this, true); }
+
+TrainOptions TrainOptions::from_json(const Json& json) {
+  TrainOptions options;
+  options.visit([&](const char* name, auto& field, Scope, const char*) {
+    const auto found = json.find(name);
+    if (found == json.end()) return;
+    try {
+      read_value(*found, field);
+    } catch (const Json::exception&) {
+      fail(Errc::kConfig, "run.json: option ", name, " is ", found->dump());
+    }
+  });
+  if (const auto own = json.find("sampler_options"); own != json.end()) {
+    options.sampler_options = *own;
+  }
+  return options;
+}
 
 void TrainOptions::check() const {
   one_of("norm", norm, {"batch", "group"});

@@ -51,6 +51,7 @@ struct TrainOptions {
   double stop_at_cost = 0;
   std::int64_t holdout = 0;
   std::string init_from;
+  bool ledger = false;
   std::map<std::string, std::string> sampler_options;  ///< from --set sampler.KEY=VALUE
 
   int seeds = 1;
@@ -76,6 +77,9 @@ struct TrainOptions {
   [[nodiscard]] Json fingerprint() const;
   /// All options.
   [[nodiscard]] Json to_json() const;
+  /// Inverse of to_json; what is missing keeps its default. Throws Error(kConfig) naming a field of
+  /// the wrong type.
+  static TrainOptions from_json(const Json& json);
   /// Throws Error(kUsage) naming option, value and range.
   void check() const;
 
@@ -129,6 +133,7 @@ struct TrainOptions {
       "stop at this test error: 0.1 or 10 both mean ten percent; 0: off");
     v("stop_at_cost", stop_at_cost, Scope::kRun,
       "stop once so many cost units (training forwards) are spent; 0: off");
+    v("ledger", ledger, Scope::kRun, "keep each example's mean loss, for `graft data mislabels`");
     v("init_from", init_from, Scope::kRun, "run directory whose last weights this run starts from");
   }
   template <class V>

@@ -12,19 +12,14 @@
 #include "engine/core/rng.h"
 #include "engine/core/text.h"
 #include "engine/device/cuda_device.h"
-#include "graph/plan/fuse.h"
-#include "models/spec/model_spec.h"
 #include "runtime/build_info.h"
-#include "runtime/data/label_noise.h"
-#include "runtime/data/open.h"
 #include "runtime/report/statistics.h"
 #include "runtime/train/stop_signal.h"
+#include "runtime/train/trained_run.h"
 #include "sampler/select/registry.h"
 
 namespace graft::train {
 namespace {
-
-constexpr std::uint64_t kLimitSeed = 0;  // --train-limit takes the same examples whatever --seed
 
 /// Options from text: numbers and booleans as such, the rest as strings.
 Json sampler_json(const TrainOptions& o) {
@@ -62,50 +57,16 @@ Trainer::Trainer(Context& ctx, const TrainOptions& options, const std::string& o
     : ctx_(ctx), options_(options) {
   options_.check();
   sampler_ = make_sampler(options_.sampler, sampler_json(options_));
-  open_data();
+  data_ = open_train_data(options_);
   build_network();
   open_run(out);
-}
-
-void Trainer::open_data() {
-  auto [train, test] = data::open_datasets(data::parse_data_spec(options_.data));
-  train_data_ = std::move(train);
-  test_data_ = std::move(test);
-  if (options_.train_limit > 0) {
-    train_data_ = data::limit_examples(train_data_, options_.train_limit, kLimitSeed);
-  }
-  if (options_.test_limit > 0) {
-    test_data_ = data::limit_examples(test_data_, options_.test_limit, kLimitSeed);
-  }
-  if (options_.label_noise > 0) {
-    const auto kind = options_.label_noise_kind == "uniform_flip"
-                          ? data::LabelNoiseKind::kUniformFlip
-                          : data::LabelNoiseKind::kPermutePrefix;
-    train_data_ =
-        std::make_shared<data::LabelNoise>(train_data_, kind, options_.label_noise, options_.seed);
-  }
-  if (options_.holdout > 0) {
-    auto [kept, held] = data::hold_out(train_data_, options_.holdout, kLimitSeed);
-    train_data_ = std::move(kept);
-    test_data_ = std::move(held);
-  }
-  train_augment_ = data::training_augment(*train_data_);
-  if (options_.crop_pad >= 0) train_augment_.pad = options_.crop_pad;
-  train_augment_.flip = train_augment_.flip && options_.flip;
-  train_augment_.cutout = options_.cutout;
-  test_augment_ = data::evaluation_augment(*train_data_);
 }
 
 void Trainer::build_network() {
   select_batch_ =
       options_.select_batch > 0 ? options_.select_batch : sampler_->slice_size(options_.batch);
-  const auto size = train_data_->image_size();
-  const Graph graph = fuse(
-      build_model(parse_model_spec(options_.model), {.classes = train_data_->classes(),
-                                                     .height = size.height,
-                                                     .width = size.width,
-                                                     .norm = parse_norm(options_.norm),
-                                                     .label_smoothing = options_.label_smoothing}));
+  const auto size = data_.train->image_size();
+  const Graph graph = training_graph(options_, *data_.train);
   network_ = std::make_unique<Network>(
       ctx_, graph,
       Network::Options{.max_batch = std::max(options_.batch, select_batch_),
@@ -114,7 +75,7 @@ void Trainer::build_network() {
                                      .nesterov = options_.nesterov,
                                      .weight_decay = options_.weight_decay},
                        .seed = options_.seed});
-  const auto n = static_cast<double>(train_data_->size());
+  const auto n = static_cast<double>(data_.train->size());
   const LrClock clock = parse_lr_clock(options_.lr_clock);
   const double units = clock == LrClock::kEpochs ? 1.0
                        : clock == LrClock::kUpdates
@@ -130,29 +91,37 @@ void Trainer::build_network() {
                              .select_batch = select_batch_,
                              .seed = options_.seed,
                              .image = {1, size.height, size.width, 3}});
+  if (options_.ledger) {
+    ledger_ = std::make_unique<ExampleLedger>(data_.train->size());
+    step_->observe(
+        {.on_select = [this](const Network::Rows& slice, std::span<const float> losses,
+                             const Selection&) { ledger_->add(slice.ids, losses); },
+         .on_update = [this](const Network::Rows& batch, std::span<const float> losses, double,
+                             const Counters&) { ledger_->add(batch.ids, losses); }});
+  }
   loader_ = std::make_unique<data::Loader>(
-      train_data_,
+      data_.train,
       data::LoaderOptions{.batch = select_batch_,
                           .ring_bytes = static_cast<std::size_t>(options_.loader_mib) << 20,
                           .seed = options_.seed,
-                          .augment = train_augment_});
+                          .augment = data_.train_augment});
 }
 
 Json Trainer::description() const {
   Json fingerprint = options_.fingerprint();
   // Where the data lie does not matter, what they are does.
   fingerprint.erase("data");
-  fingerprint["train_data"] = train_data_->fingerprint();
-  fingerprint["test_data"] = test_data_->fingerprint();
+  fingerprint["train_data"] = data_.train->fingerprint();
+  fingerprint["test_data"] = data_.test->fingerprint();
   return {{"format", 1},
           {"fingerprint", fingerprint},
           {"options", options_.to_json()},
           {"sampler", sampler_->describe()},
           {"lr_policy", print(lr_->spec())},
           {"data",
-           {{"train", train_data_->size()},
-            {"test", test_data_->size()},
-            {"classes", train_data_->class_names()}}},
+           {{"train", data_.train->size()},
+            {"test", data_.test->size()},
+            {"classes", data_.train->class_names()}}},
           {"parameters", network_->params().trainable_count()},
           {"arena_bytes", network_->executor().arena_bytes()},
           {"device", name(ctx_.backend())},
@@ -206,7 +175,7 @@ RunResult Trainer::run() {
 }
 
 void Trainer::begin_epoch() {
-  std::vector<float> u(static_cast<std::size_t>(train_data_->size()));
+  std::vector<float> u(static_cast<std::size_t>(data_.train->size()));
   for (std::size_t i = 0; i < u.size(); ++i) {
     u[i] = Philox({.seed = options_.seed,
                    .purpose = RngPurpose::kEpochPlan,
@@ -233,7 +202,7 @@ bool Trainer::run_epoch() {
       ids.push_back(epoch_plan_.ids[static_cast<std::size_t>(i)]);
     }
     if (!epoch_plan_.weights.empty()) {
-      weights.assign(static_cast<std::size_t>(train_data_->size()), 1.0F);
+      weights.assign(static_cast<std::size_t>(data_.train->size()), 1.0F);
       for (std::size_t i = 0; i < epoch_plan_.ids.size(); ++i) {
         weights[static_cast<std::size_t>(epoch_plan_.ids[i])] = epoch_plan_.weights[i];
       }
@@ -268,12 +237,12 @@ bool Trainer::checkpoint_is_due() const {
 }
 
 EpochInfo Trainer::epoch_info(std::span<const float> u) const {
-  return {.epoch = epoch_, .epochs = options_.epochs, .examples = train_data_->size(), .u = u};
+  return {.epoch = epoch_, .epochs = options_.epochs, .examples = data_.train->size(), .u = u};
 }
 
 void Trainer::refresh_scores() {
   if (epoch_plan_.refresh.empty()) return;
-  data::Loader loader(train_data_, {.batch = options_.batch, .augment = test_augment_});
+  data::Loader loader(data_.train, {.batch = options_.batch, .augment = data_.test_augment});
   loader.start(static_cast<std::uint32_t>(epoch_), epoch_plan_.refresh);
   while (const data::Batch* batch = loader.next()) {
     step_->refresh({batch->x, batch->y, batch->ids, batch->epochs});
@@ -293,8 +262,8 @@ void Trainer::finish_epoch() {
   sampler_->end_of_epoch(epoch_info({}));
   {
     Stopwatch watch(step_->time().eval);
-    last_eval_ =
-        evaluate(*network_, test_data_, test_augment_, std::max(options_.batch, select_batch_));
+    last_eval_ = evaluate(*network_, data_.test, data_.test_augment,
+                          std::max(options_.batch, select_batch_));
   }
   best_error_ = std::min(best_error_, last_eval_.error);
   epoch_ += 1;
@@ -358,7 +327,7 @@ void Trainer::show_progress() {
        .done = cursor_,
        .total = loader_->epoch_size(),
        .run_done = c.candidates,
-       .run_total = train_data_->size() * options_.epochs,
+       .run_total = data_.train->size() * options_.epochs,
        .loss = losses.count > 0 ? losses.weighted_sum / static_cast<double>(losses.count) : 0,
        .kept = seen > 0 ? static_cast<double>(c.backprops - epoch_start_.backprops) /
                               static_cast<double>(seen)

@@ -9,15 +9,15 @@
 #include <vector>
 
 #include "engine/device/context.h"
-#include "runtime/data/augment.h"
-#include "runtime/data/dataset.h"
 #include "runtime/data/loader.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
+#include "runtime/train/example_ledger.h"
 #include "runtime/train/network.h"
 #include "runtime/train/progress_bar.h"
 #include "runtime/train/run_dir.h"
 #include "runtime/train/selective_step.h"
+#include "runtime/train/train_data.h"
 #include "runtime/train/train_options.h"
 
 namespace graft::train {
@@ -51,7 +51,6 @@ class Trainer {
   [[nodiscard]] Network& network() { return *network_; }
 
  private:
-  void open_data();
   void build_network();
   void open_run(const std::string& out);
   void begin_epoch();
@@ -77,12 +76,12 @@ class Trainer {
 
   Context& ctx_;
   TrainOptions options_;
-  data::DatasetPtr train_data_, test_data_;
-  data::AugmentOptions train_augment_, test_augment_;
+  TrainData data_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<LrPolicy> lr_;
   std::unique_ptr<SelectiveStep> step_;
+  std::unique_ptr<ExampleLedger> ledger_;  // null unless asked for
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<RunDir> dir_;
   std::unique_ptr<CheckpointManager> checkpoints_;

@@ -63,6 +63,7 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
     if (key.rfind("sampler.", 0) == 0) sampler.arrays[key.substr(8)] = values;
   }
   sampler_->restore(sampler);
+  if (ledger_) ledger_->restore(extra.arrays);
   refill_queue(s.at("queue"));
   dir_->metrics().truncate_to(s.at("metrics_position").get<std::uint64_t>());
   log::info("resumed at epoch {} of {}, {} candidates into it, update {}", epoch_ + 1,
@@ -76,8 +77,8 @@ void Trainer::refill_queue(const Json& queue) {
   for (std::size_t i = 0; i < state.ids.size(); i += chunk) {
     const std::size_t n = std::min(chunk, state.ids.size() - i);
     const data::Batch rows =
-        data::make_batch(train_data_, std::span(state.ids).subspan(i, n),
-                         std::span(state.epochs).subspan(i, n), train_augment_, options_.seed);
+        data::make_batch(data_.train, std::span(state.ids).subspan(i, n),
+                         std::span(state.epochs).subspan(i, n), data_.train_augment, options_.seed);
     for (std::int64_t r = 0; r < rows.size(); ++r) slots.push_back(step_->put(rows.x, rows.y, r));
   }
   step_->queue().restore(state, slots);
@@ -112,6 +113,7 @@ void Trainer::save_checkpoint() {
                  {"metrics_position", dir_->metrics().position()}};
   extra.arrays["trainer.epoch_losses"] = step_->epoch_losses().seen;
   for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
+  if (ledger_) ledger_->save(extra.arrays);
   checkpoints_->save(*network_, extra, step_->counters().candidates);
   saved_at_ = Clock::now();
   saved_update_ = step_->counters().updates;
