@@ -25,6 +25,7 @@ enum class RngPurpose : std::uint32_t {
   kLabelNoise = 6,
   kSynthetic = 7,
   kTest = 8,
+  kMonteCarlo = 9,
 };
 
 /// Address of a stream: results do not depend on threads, batching, caching or resume.

@@ -26,6 +26,7 @@ std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 std::vector<Command> add_inspect(CLI::App& root);
+std::vector<Command> add_schedule(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);
 std::vector<Command> add_version(CLI::App& root);
 
