@@ -17,31 +17,57 @@ class LimitGuard {
   void on_event(Json::parse_event_t event, const Json& value) {
     using Event = Json::parse_event_t;
     if (event == Event::object_start || event == Event::array_start) {
-      keys_.emplace_back();
-      if (keys_.size() > limits_.max_depth) {
+      add_element();
+      open_.push_back({.array = event == Event::array_start, .name = last_key_});
+      if (open_.size() > limits_.max_depth) {
         fail(code_, source_, ": JSON nested deeper than ", limits_.max_depth, " levels");
       }
     } else if (event == Event::object_end || event == Event::array_end) {
-      keys_.pop_back();
+      open_.pop_back();
     } else if (event == Event::key) {
       add_key(value.get_ref<const std::string&>());
+    } else {
+      add_element();
     }
   }
 
+  /// For messages: where the parser was, as far as keys tell.
+  [[nodiscard]] std::string after_key() const {
+    return last_key_.empty() ? "" : " after key \"" + last_key_ + "\"";
+  }
+
  private:
+  /// An object or array that has not ended.
+  struct Open {
+    bool array = false;
+    std::string name{};  ///< the last key before it
+    std::size_t elements = 0;
+    std::unordered_set<std::string> keys{};
+  };
+
+  void add_element() {
+    if (open_.empty() || !open_.back().array) return;
+    if (++open_.back().elements > limits_.max_elements) {
+      fail(code_, source_, ": JSON array \"", open_.back().name, "\" with more than ",
+           limits_.max_elements, " elements");
+    }
+  }
+
   void add_key(const std::string& key) {
-    if (!keys_.back().insert(key).second) {
+    if (!open_.back().keys.insert(key).second) {
       fail(code_, source_, ": JSON key \"", key, "\" occurs twice in one object");
     }
-    if (keys_.back().size() > limits_.max_members) {
+    if (open_.back().keys.size() > limits_.max_members) {
       fail(code_, source_, ": JSON object with more than ", limits_.max_members, " members");
     }
+    last_key_ = key;
   }
 
   std::string_view source_;
   Errc code_;
   const JsonLimits& limits_;
-  std::vector<std::unordered_set<std::string>> keys_;
+  std::vector<Open> open_;
+  std::string last_key_;
 };
 
 }  // namespace
@@ -59,9 +85,10 @@ Json parse_json(std::string_view text, std::string_view source, Errc code,
       return true;
     });
   } catch (const Json::parse_error& e) {
-    fail(code, source, ": not valid JSON at byte ", e.byte, " of ", text.size(), ": ", e.what());
+    fail(code, source, ": not valid JSON at byte ", e.byte, " of ", text.size(), guard.after_key(),
+         ": ", e.what());
   } catch (const Json::exception& e) {  // a number beyond the range of a double
-    fail(code, source, ": not usable JSON: ", e.what());
+    fail(code, source, ": not usable JSON", guard.after_key(), ": ", e.what());
   }
 }
 
