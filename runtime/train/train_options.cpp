@@ -49,6 +49,8 @@ Json TrainOptions::to_json() const { return collect(*this, true); }
 
 void TrainOptions::check() const {
   one_of("norm", norm, {"batch", "group"});
+  one_of("cache", cache, {"recompute", "reuse", "masked"});
+  one_of("cache-bn", cache_bn, {"refuse", "b1p", "b2", "b2prime"});
   one_of("sampler-preset", sampler_preset, {"paper", "default"});
   one_of("label-noise-kind", label_noise_kind, {"uniform_flip", "permute_prefix"});
   one_of("device", device, {"cpu", "cuda", "auto"});

@@ -53,6 +53,7 @@ class Trainer {
  private:
   void open_data();
   void build_network();
+  void log_cache() const;
   void open_run(const std::string& out);
   void begin_epoch();
   [[nodiscard]] Json description() const;
