@@ -40,7 +40,9 @@ Executor::Executor(Context& ctx, Graph graph, ParamStore& params, const Executor
   std::size_t bytes = eval_.plan.memory.bytes;
   if (options.loss != kNoValue) {
     train_.emplace();
-    train_->plan = plan_training(graph_, options.loss, options.max_batch, options.dtype);
+    train_->plan =
+        plan_training(graph_, options.loss, options.max_batch, options.dtype, options.tape);
+    tape_.emplace(train_->plan);
     bytes = std::max(bytes, train_->plan.memory.bytes);
   }
   arena_ = Buffer(ctx.memory(), bytes);
@@ -109,7 +111,11 @@ void Executor::lay_out(PhaseState& state, std::int64_t rows) {
 
 Tensor Executor::slot_value(const PhaseState& state, ValueId id) const {
   const ValueId source = storage_of(graph_, id);
-  if (graph_.node(source).kind == NodeKind::kInput) return bound_[at(source)];
+  if (graph_.node(source).kind == NodeKind::kInput) {
+    const SlotId kept = state.plan.nodes[at(source)].kept_rows;
+    const bool compacted = kept != kNoSlot && tape_->compacted();
+    return compacted ? state.tensors[at(kept)] : bound_[at(source)];
+  }
   return state.tensors[at(state.plan.nodes[at(source)].y)];
 }
 
@@ -121,6 +127,12 @@ void Executor::gather_inputs(const PhaseState& state, ValueId id) {
 }
 
 void Executor::forward(Phase phase, const RowIds& rows) {
+  run_nodes(phase, rows, phase == Phase::kSelect);
+}
+
+void Executor::forward_and_select(const RowIds& rows) { run_nodes(Phase::kTrain, rows, true); }
+
+void Executor::run_nodes(Phase phase, const RowIds& rows, bool select) {
   GRAFT_CHECK(phase != Phase::kTrain || train_.has_value(),
               "executor: made for inference only, cannot run a training forward");
   PhaseState& state = phase == Phase::kTrain ? *train_ : eval_;
@@ -129,10 +141,11 @@ void Executor::forward(Phase phase, const RowIds& rows) {
   last_phase_ = phase;
   ++run_;
   run_version_ = params_.version();
+  if (phase == Phase::kTrain) tape_->fill(stamp());
   for (ValueId id = 0; id < static_cast<ValueId>(graph_.nodes().size()); ++id) {
     const Node& n = graph_.node(id);
     if (n.kind == NodeKind::kLayer) forward_layer(state, id, phase, rows);
-    if (n.kind == NodeKind::kSelect && phase == Phase::kSelect) run_select(id);
+    if (n.kind == NodeKind::kSelect && select) run_select(id);
   }
 }
 
@@ -174,11 +187,27 @@ void Executor::run_select(ValueId id) {
   chosen = policy->second(host_losses_);
 }
 
+void Executor::compact(std::span<const std::int32_t> row) {
+  GRAFT_CHECK(last_ != nullptr && last_phase_ == Phase::kTrain,
+              "executor: compact needs a training forward first");
+  GRAFT_CHECK(options_.tape == Tape::kCompactable, "executor: not planned to be compacted");
+  const ExecutionPlan& plan = train_->plan;
+  const auto count = static_cast<std::int64_t>(row.size());
+  GRAFT_CHECK(count > 0, "executor: compact to no rows");
+  GRAFT_CHECK(plan.row_separable || options_.row_sparse_norm != RowSparseNorm::kRefuse,
+              "executor: backward on some of the rows is not exact, since ", plan.first_inseparable,
+              " couples them");
+  if (count == train_->rows) return;
+  tape_->compact(ctx_, stamp(), row, train_->tensors, bound_);
+  lay_out(*train_, count);
+}
+
 void Executor::backward(const Tensor& weight, const RowIds& rows, GradMode param_mode) {
   GRAFT_CHECK(last_ != nullptr && last_phase_ == Phase::kTrain,
               "executor: backward needs a training forward first");
   GRAFT_CHECK_EQ(weight.shape(), graph_.shape(options_.loss, train_->rows),
                  "executor: one weight an example");
+  tape_->consume(stamp());
   for (auto id = static_cast<ValueId>(graph_.nodes().size()) - 1; id >= 0; --id) {
     if (train_->plan.nodes[at(id)].runs_backward) {
       backward_layer(*train_, id, weight, rows, param_mode);
@@ -198,6 +227,8 @@ void Executor::backward_layer(PhaseState& state, ValueId id, const Tensor& weigh
                                         : state.tensors[at(plan.dx[j])]);
   }
   const Tensor none;
+  const auto batch_stats =
+      tape_->compacted() ? subset_stats(options_.row_sparse_norm) : kernels::NormStats::kBatch;
   NodeTimer timer(ctx_, observer_, id, true);
   n.layer->backward({.ctx = ctx_,
                      .frozen = n.frozen,
@@ -213,7 +244,8 @@ void Executor::backward_layer(PhaseState& state, ValueId id, const Tensor& weigh
                      .dx_mode = plan.dx_mode,
                      .dx = dx_,
                      .param_mode = param_mode,
-                     .dparams = node_params_[at(id)].grads});
+                     .dparams = node_params_[at(id)].grads,
+                     .batch_stats = batch_stats});
   timer.stop();
 }
 
@@ -239,7 +271,7 @@ const RowSelection& Executor::selection(ValueId node) const {
 SavedSet Executor::kept(ValueId node) const {
   GRAFT_CHECK(graph_.node(node).kind == NodeKind::kKeep, "executor: ", graph_.node(node).name,
               " is not a Keep node");
-  return {value(node), run_version_, run_};
+  return {value(node), {run_version_, run_}};
 }
 
 }  // namespace graft

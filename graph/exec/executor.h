@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/device/context.h"
+#include "graph/exec/activation_cache.h"
 #include "graph/exec/saved_set.h"
 #include "graph/ir/graph.h"
 #include "graph/plan/execution_plan.h"
@@ -28,6 +29,9 @@ struct ExecutorOptions {
   std::int64_t max_batch = 1;
   DType dtype = DType::kF32;  ///< f64: the reference path, for gradient checks
   ValueId loss = kNoValue;    ///< value that backward() starts from; kNoValue: inference only
+  Tape tape = Tape::kWhole;   ///< kCompactable: compact() may be called
+  /// How compact() takes layers that couple the rows.
+  RowSparseNorm row_sparse_norm = RowSparseNorm::kRefuse;
 };
 
 /// Runs one graph for any batch up to max_batch. All memory is planned and allocated in the
@@ -46,8 +50,16 @@ class Executor {
 
   /// Runs all nodes. Every bound input must have the same number of rows, at most max_batch.
   void forward(Phase phase, const RowIds& rows = {});
-  /// Gradients of sum_n weight[n] * loss[n] into the store's gradient block; right after
-  /// forward(Phase::kTrain). weight (N).
+  /// forward(Phase::kTrain) with the Select nodes run: a selection forward whose activations a
+  /// backward may use.
+  void forward_and_select(const RowIds& rows = {});
+  /// Keeps `row` (ascending, unique, not empty) of the last training forward and forgets the other
+  /// rows: what follows (backward, value, saved) sees a batch of these only. All rows: changes
+  /// nothing. Does not synchronise.  Throws Error(kInvalidArgument) naming the first layer whose
+  /// rows are not independent if row_sparse_norm is kRefuse, Error(kInternal) as backward().
+  void compact(std::span<const std::int32_t> row);
+  /// Gradients of sum_n weight[n] * loss[n] into the store's gradient block; right after a training
+  /// forward, once.  weight (N).  Throws Error(kInternal) if the parameters moved since.
   void backward(const Tensor& weight, const RowIds& rows = {},
                 GradMode param_mode = GradMode::kOverwrite);
 
@@ -66,7 +78,8 @@ class Executor {
   /// Throws Error(kInvalidArgument) for an inference executor.
   [[nodiscard]] const ExecutionPlan& training_plan() const;
   [[nodiscard]] std::size_t arena_bytes() const { return arena_.bytes(); }
-  [[nodiscard]] std::uint64_t run() const { return run_; }
+  /// Parameters and number of the last forward.
+  [[nodiscard]] ForwardStamp stamp() const { return {params_.version(), run_}; }
 
   /// Called after every node with its seconds (and a synchronisation); for profiles. Empty: off.
   using Observer = std::function<void(ValueId node, bool backward, double seconds)>;
@@ -82,6 +95,7 @@ class Executor {
     std::vector<Tensor> values, grads;
   };
 
+  void run_nodes(Phase phase, const RowIds& rows, bool select);
   void lay_out(PhaseState& state, std::int64_t rows);
   [[nodiscard]] std::int64_t bound_rows() const;
   [[nodiscard]] Tensor slot_value(const PhaseState& state, ValueId id) const;
@@ -98,8 +112,9 @@ class Executor {
   Buffer arena_;
   PhaseState eval_;
   std::optional<PhaseState> train_;
-  PhaseState* last_ = nullptr;  // state of the last forward
-  std::vector<Tensor> bound_;   // one a node; empty unless an input
+  std::optional<ActivationCache> tape_;  // of train_
+  PhaseState* last_ = nullptr;           // state of the last forward
+  std::vector<Tensor> bound_;            // one a node; empty unless an input
   std::vector<NodeParams> node_params_;
   std::map<std::string, SelectPolicyFn> policies_;
   std::map<ValueId, RowSelection> selections_;

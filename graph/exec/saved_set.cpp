@@ -5,16 +5,20 @@
 
 namespace graft {
 
-void SavedSet::gather(Context& ctx, std::uint64_t version_now, std::uint64_t run_now,
-                      std::span<const std::int32_t> row, Tensor& out) const {
-  if (param_version != version_now) {
-    fail(Errc::kInternal, "kept activations belong to parameter version ", param_version,
-         ", the parameters are at ", version_now, "; run the selection forward again");
+void ForwardStamp::require(const ForwardStamp& now, std::string_view what) const {
+  if (param_version != now.param_version) {
+    fail(Errc::kInternal, what, " belongs to parameter version ", param_version,
+         ", the parameters are at ", now.param_version, "; run the forward again");
   }
-  if (run != run_now) {
-    fail(Errc::kInternal, "kept activations belong to run ", run, ", the executor is at ", run_now,
-         "; consume them before the next forward");
+  if (run != now.run) {
+    fail(Errc::kInternal, what, " belongs to run ", run, ", the executor is at ", now.run,
+         "; consume it before the next forward");
   }
+}
+
+void SavedSet::gather(Context& ctx, const ForwardStamp& now, std::span<const std::int32_t> row,
+                      Tensor& out) const {
+  stamp.require(now, "a kept value");
   kernels::gather_rows(ctx, value, row, out);
 }
 

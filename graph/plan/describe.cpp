@@ -96,6 +96,9 @@ std::string totals(const Graph& graph, std::int64_t batch) {
   if (has_output(graph, "loss")) {
     const auto plan = plan_training(graph, graph.output("loss"), batch, DType::kF32);
     s += memory_line(fmt::format("training, batch {}", batch).c_str(), plan);
+    const double tape = static_cast<double>(tape_bytes(plan)) / kMiB;
+    s += fmt::format("tape for backward      {:10.2f} MiB, {:.3f} MiB an example\n", tape,
+                     tape / static_cast<double>(batch));
     s += fmt::format("rows independent in backward: {}\n",
                      plan.row_separable ? "yes" : "no, since " + plan.first_inseparable);
   }

@@ -16,7 +16,8 @@ enum class GraphFormat : std::uint8_t {
 };
 
 /// Nodes, shapes, saved tensors, FLOPs (forward, one example), parameters, and the memory planned
-/// for `batch` examples in f32. The training plan is shown if the graph has an output "loss".
+/// for `batch` examples in f32, with what a backward reads (what `--cache reuse` keeps). The
+/// training plan is shown if the graph has an output "loss".
 [[nodiscard]] std::string describe(const Graph& graph, const std::string& title, std::int64_t batch,
                                    GraphFormat format);
 

@@ -12,10 +12,11 @@ std::size_t at(std::int32_t id) { return static_cast<std::size_t>(id); }
 /// backward at step 2 * count - i.
 class Planner {
  public:
-  Planner(const Graph& graph, std::int64_t max_batch, DType dtype)
+  Planner(const Graph& graph, std::int64_t max_batch, DType dtype, Tape tape = Tape::kWhole)
       : graph_(graph),
         batch_(max_batch),
         dtype_(dtype),
+        tape_(tape),
         count_(static_cast<int>(graph.nodes().size())) {
     GRAFT_CHECK(max_batch >= 1, "plan: batch must be >= 1, got ", max_batch);
     plan_.nodes.resize(graph.nodes().size());
@@ -33,6 +34,8 @@ class Planner {
   }
 
   ExecutionPlan finish() {
+    std::sort(plan_.tape.begin(), plan_.tape.end());
+    plan_.tape.erase(std::unique(plan_.tape.begin(), plan_.tape.end()), plan_.tape.end());
     std::vector<Lifetime> lifetimes;
     for (auto& t : plan_.tensors) {
       t.lifetime.bytes = static_cast<std::size_t>(t.shape.numel()) * size_of(t.dtype);
@@ -44,6 +47,8 @@ class Planner {
 
  private:
   [[nodiscard]] int backward_time(ValueId i) const { return 2 * count_ - i; }
+  /// When a tape is compacted.
+  [[nodiscard]] int turn() const { return count_; }
   [[nodiscard]] int end() const { return 2 * count_ + 1; }
   [[nodiscard]] DType resolve(DType t) const { return t == DType::kF32 ? dtype_ : t; }
 
@@ -55,6 +60,30 @@ class Planner {
     if (slot == kNoSlot) return;
     auto& life = plan_.tensors[at(slot)].lifetime;
     life.last = std::max(life.last, time);
+  }
+
+  /// `slot` is read at `time` of the backward, or by the caller.
+  void keep(SlotId slot, int time) {
+    if (slot == kNoSlot) return;
+    extend(slot, time);
+    plan_.tape.push_back(slot);
+  }
+
+  /// An input of the graph is read at `time` of the backward.
+  void keep_input(ValueId input, int time) {
+    if (tape_ == Tape::kWhole) return;
+    SlotId& kept = plan_.nodes[at(input)].kept_rows;
+    if (kept == kNoSlot) {
+      const Node& n = graph_.node(input);
+      kept = new_slot({.role = TensorRole::kSaved,
+                       .node = input,
+                       .name = n.name,
+                       .shape = n.shape.with_batch(batch_),
+                       .dtype = resolve(n.dtype),
+                       .per_row = true,
+                       .lifetime = {0, turn(), turn()}});
+    }
+    extend(kept, time);
   }
 
   void place_values() {
@@ -70,8 +99,8 @@ class Planner {
       place_layer(i, n);
     }
     for (const auto& o : graph_.outputs()) {
-      extend(plan_.nodes[at(o.value)].y, end());
-      for (const SlotId s : plan_.nodes[at(o.value)].saved) extend(s, end());
+      keep(plan_.nodes[at(o.value)].y, end());
+      for (const SlotId s : plan_.nodes[at(o.value)].saved) keep(s, end());
     }
   }
 
@@ -129,10 +158,14 @@ class Planner {
       plan_.first_inseparable = n.name;
     }
     if (lp.keeps_x) {
-      for (const ValueId v : n.inputs) extend(plan_.nodes[at(v)].y, now);
+      for (const ValueId v : n.inputs) {
+        const ValueId source = storage_of(graph_, v);
+        if (graph_.node(source).kind == NodeKind::kInput) keep_input(source, now);
+        keep(plan_.nodes[at(v)].y, now);
+      }
     }
-    if (lp.keeps_y) extend(np.y, now);
-    for (const SlotId s : np.saved) extend(s, now);
+    if (lp.keeps_y) keep(np.y, now);
+    for (const SlotId s : np.saved) keep(s, now);
     if (!is_loss) {
       const auto& c = contributions_[at(i)];
       np.dy = c[0];
@@ -187,6 +220,7 @@ class Planner {
   const Graph& graph_;
   std::int64_t batch_;
   DType dtype_;
+  Tape tape_;
   int count_;
   std::vector<LayerPlan> layer_;
   std::vector<std::vector<SlotId>> contributions_;  // gradients of each value, at most two
@@ -206,10 +240,20 @@ ExecutionPlan plan_forward(const Graph& graph, std::int64_t max_batch, DType dty
   return Planner(graph, max_batch, dtype).finish();
 }
 
-ExecutionPlan plan_training(const Graph& graph, ValueId loss, std::int64_t max_batch, DType dtype) {
-  Planner planner(graph, max_batch, dtype);
+ExecutionPlan plan_training(const Graph& graph, ValueId loss, std::int64_t max_batch, DType dtype,
+                            Tape tape) {
+  Planner planner(graph, max_batch, dtype, tape);
   planner.place_backward(loss);
   return planner.finish();
+}
+
+std::size_t tape_bytes(const ExecutionPlan& plan) {
+  std::size_t bytes = 0;
+  for (const SlotId s : plan.tape) bytes += plan.tensors[at(s)].lifetime.bytes;
+  for (const NodePlan& n : plan.nodes) {
+    if (n.kept_rows != kNoSlot) bytes += plan.tensors[at(n.kept_rows)].lifetime.bytes;
+  }
+  return bytes;
 }
 
 }  // namespace graft

@@ -33,6 +33,8 @@ struct PlannedTensor {
 struct NodePlan {
   SlotId y = kNoSlot;  ///< kNoSlot: bound by the caller (inputs)
   std::vector<SlotId> saved;
+  SlotId kept_rows = kNoSlot;  ///< inputs that backward reads, in a Tape::kCompactable plan: where
+                               ///< the rows that stay are copied to
   bool runs_backward = false;
   SlotId dy = kNoSlot;  ///< kNoSlot where runs_backward: the caller's weights (the loss)
   SlotId dy2 = kNoSlot;
@@ -44,6 +46,8 @@ struct ExecutionPlan {
   std::vector<PlannedTensor> tensors;
   std::vector<NodePlan> nodes;    ///< one a graph node
   MemoryPlan memory;              ///< offsets of `tensors`
+  std::vector<SlotId> tape;       ///< of what the forward makes, what backward reads and outputs,
+                                  ///< each once; inputs not included
   bool row_separable = true;      ///< of all nodes with a backward
   std::string first_inseparable;  ///< name of the first node that is not
 };
@@ -51,10 +55,19 @@ struct ExecutionPlan {
 /// Plans forward only: tensors live until their last reader, outputs and kept values to the end.
 [[nodiscard]] ExecutionPlan plan_forward(const Graph& graph, std::int64_t max_batch, DType dtype);
 
+/// Whether backward may be asked for some of the forward's rows.
+enum class Tape : std::uint8_t {
+  kWhole,        ///< no
+  kCompactable,  ///< yes: with room for those rows of the inputs, whose memory is the caller's
+};
+
 /// Plans forward and the backward from `loss` (N). Gradients flow where a parameter that is not
 /// frozen wants them. Throws Error(kInvalidArgument) if no parameter does.
 [[nodiscard]] ExecutionPlan plan_training(const Graph& graph, ValueId loss, std::int64_t max_batch,
-                                          DType dtype);
+                                          DType dtype, Tape tape = Tape::kWhole);
+
+/// Bytes that the tape takes for the largest batch, rows of inputs included.
+[[nodiscard]] std::size_t tape_bytes(const ExecutionPlan& plan);
 
 /// The node whose storage `value` uses: identities (Keep, Share, Select) pass it through.
 [[nodiscard]] ValueId storage_of(const Graph& graph, ValueId value);

@@ -23,7 +23,12 @@ enum class GradMode : std::uint8_t {
 /// Element-wise non-linearity that can be fused behind another operator.
 enum class Activation : std::uint8_t { kNone, kRelu, kRelu6 };
 
-/// Which statistics a normalisation uses.
-enum class NormStats : std::uint8_t { kBatch, kRunning };
+/// Which statistics a normalisation used, and so how they depend on the rows that its backward
+/// sees.
+enum class NormStats : std::uint8_t {
+  kBatch,    ///< of these rows
+  kRunning,  ///< constants
+  kSubset,   ///< of a larger batch that these rows were taken from
+};
 
 }  // namespace graft::kernels

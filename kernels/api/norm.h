@@ -59,6 +59,11 @@ void batch_norm_fwd_eval(Context& ctx, const BatchNormOptions& options, const Te
 
 /// Backward of either forward. kBatch: mean and inv_std are the saved batch statistics and depend
 /// on x. kRunning: they are constants (mean = running mean, inv_std = 1/sqrt(running_var + eps)).
+/// kSubset: the rows are some of a batch whose statistics mean and inv_std are, the other rows' dx
+/// is dropped, and dx = gamma * inv_std * r, with r the residual of regressing dz (dy behind the
+/// activation) on {1, xhat} per channel: sum(dx) = sum(dx * xhat) = 0, so that the gradient of the
+/// filters before it stays orthogonal to them, as under batch statistics; an approximation unless
+/// the rows are all. Four sums a channel instead of two.
 /// dx, dresidual like x; dgamma, dbeta (C), by args.param_mode.  dresidual may be dy.
 void batch_norm_bwd(Context& ctx, const BatchNormOptions& options, NormStats stats,
                     const NormBackward& args, Tensor& dx, Tensor& dresidual, Tensor& dgamma,

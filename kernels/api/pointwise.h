@@ -22,6 +22,8 @@ void activation_bwd(Context& ctx, Activation act, const Tensor& y, const Tensor&
 void add_fwd(Context& ctx, Activation act, const Tensor& a, const Tensor& b, Tensor& y);
 /// y += x.
 void accumulate(Context& ctx, const Tensor& x, Tensor& y);
+/// y *= factor.
+void scale(Context& ctx, double factor, Tensor& y);
 /// y = x, same shape.
 void copy(Context& ctx, const Tensor& x, Tensor& y);
 

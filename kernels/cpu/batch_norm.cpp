@@ -26,18 +26,21 @@ RowBlocks blocks_of(const Tensor& x) {
 /// Everything that one call needs from the workspace.
 class Memory {
  public:
-  Memory(Context& ctx, const RowBlocks& rows)
+  /// `passes`: how many pairs of sums there are.
+  Memory(Context& ctx, const RowBlocks& rows, int passes = 1)
       : width_(rows.width),
-        sums_(scratch_.array<double>(2 * (rows.count + 1) * rows.c)),
+        sums_(scratch_.array<double>(2 * passes * (rows.count + 1) * rows.c)),
         accumulators_(scratch_.array<float>(3 * rows.width * ctx.threads())),
         coefficients_(scratch_.array<float>(5 * rows.width)) {
     scratch_.open(ctx);
-    partials_.first = sums_.get();
-    partials_.second = partials_.first + rows.count * rows.c;
-    partials_.first_total = partials_.second + rows.count * rows.c;
-    partials_.second_total = partials_.first_total + rows.c;
+    double* at = sums_.get();
+    for (int i = 0; i < passes; ++i, at += 2 * (rows.count + 1) * rows.c) {
+      double* const second = at + rows.count * rows.c;
+      double* const totals = second + rows.count * rows.c;
+      partials_[i] = {at, second, totals, totals + rows.c};
+    }
   }
-  [[nodiscard]] const Partials& partials() const { return partials_; }
+  [[nodiscard]] const Partials& partials(int pass = 0) const { return partials_[pass]; }
   [[nodiscard]] Accumulators accumulators(int thread) const {
     float* mine = accumulators_.get() + 3 * width_ * thread;
     return {mine, mine + width_, mine + 2 * width_};
@@ -51,7 +54,7 @@ class Memory {
   Scratch::Array<double> sums_;
   Scratch::Array<float> accumulators_;
   Scratch::Array<float> coefficients_;
-  Partials partials_ = {};
+  Partials partials_[2] = {};
 };
 
 std::int64_t blocks_per_thread(const RowBlocks& rows) {
@@ -110,6 +113,29 @@ void set_forward(const Memory& memory, std::int64_t j, double mean, double scale
 void repeat_all(const RowBlocks& rows, const Memory& memory, int arrays, std::int64_t begin,
                 std::int64_t end) {
   for (int i = 0; i < arrays; ++i) rows.repeat_columns(memory.coefficient(i), begin, end);
+}
+
+/// dx = scale * g - mean_term - (x - mean) * x_term.
+struct Terms {
+  double mean_term, x_term;
+};
+
+/// Of channel j. `moments`: of these rows' x, where they are only a part of the batch.
+Terms terms_of(NormStats stats, const RowBlocks& rows, const Partials& sums,
+               const Partials& moments, std::int64_t j, double scale, double mean, double inv_std) {
+  const auto n = static_cast<double>(rows.rows);
+  const double sum_g = sums.first_total[j], sum_gx = sums.second_total[j];
+  switch (stats) {
+    case NormStats::kRunning:
+      return {0, 0};
+    case NormStats::kBatch:
+      return {scale * sum_g / n, scale * inv_std * inv_std * sum_gx / n};
+    case NormStats::kSubset:
+      break;
+  }
+  const double offset = moments.first_total[j] - mean, squares = moments.second_total[j];
+  const double slope = squares > 0 ? (sum_gx - sum_g * offset) / squares : 0;
+  return {scale * (sum_g / n - slope * offset), scale * slope};
 }
 
 }  // namespace
@@ -173,8 +199,9 @@ void batch_norm_bwd(Context& ctx, const BatchNormOptions& options, NormStats sta
                     const NormBackward& args, Tensor& dx, Tensor& dresidual, Tensor& dgamma,
                     Tensor& dbeta) {
   const RowBlocks rows = blocks_of(args.x);
-  const Memory memory(ctx, rows);
-  const Partials& sums = memory.partials();
+  const bool regress = stats == NormStats::kSubset && args.dx_mode != GradMode::kSkip;
+  const Memory memory(ctx, rows, regress ? 2 : 1);
+  const Partials &sums = memory.partials(), &moments = memory.partials(regress ? 1 : 0);
   auto loop = backward_loop(args, options.activation, dx, dresidual);
   loop.width = rows.width;
   loop.mean = memory.coefficient(0);
@@ -191,19 +218,21 @@ void batch_norm_bwd(Context& ctx, const BatchNormOptions& options, NormStats sta
   repeat_all(rows, memory, 3, 0, rows.c);
   for_blocks(ctx, rows, [&](std::int64_t b, int thread) {
     block_gradient_sums(rows, loop, b, memory.accumulators(thread), sums);
+    if (regress) block_moments(rows, loop.x, b, memory.accumulators(thread), moments);
   });
 
-  const double coupled = stats == NormStats::kBatch ? 1 / static_cast<double>(rows.rows) : 0;
   for_channels(ctx, rows, rows.count, [&](std::int64_t begin, std::int64_t end) {
     merge_sums(rows, sums, begin, end);
+    if (regress) merge_moments(rows, moments, begin, end);
     for (std::int64_t j = begin; j < end; ++j) {
       const auto inv_std = static_cast<double>(args.inv_std.ptr<const float>()[j]);
-      const auto scale = static_cast<double>(memory.coefficient(1)[j]);
-      const double sum_g = sums.first_total[j], sum_gx = sums.second_total[j] * inv_std;
-      memory.coefficient(3)[j] = static_cast<float>(coupled * scale * sum_g);
-      memory.coefficient(4)[j] = static_cast<float>(coupled * scale * inv_std * sum_gx);
-      store(args.param_mode, dgamma.ptr<float>(), j, sum_gx);
-      store(args.param_mode, dbeta.ptr<float>(), j, sum_g);
+      const Terms terms =
+          terms_of(stats, rows, sums, moments, j, static_cast<double>(memory.coefficient(1)[j]),
+                   static_cast<double>(memory.coefficient(0)[j]), inv_std);
+      memory.coefficient(3)[j] = static_cast<float>(terms.mean_term);
+      memory.coefficient(4)[j] = static_cast<float>(terms.x_term);
+      store(args.param_mode, dgamma.ptr<float>(), j, sums.second_total[j] * inv_std);
+      store(args.param_mode, dbeta.ptr<float>(), j, sums.first_total[j]);
     }
     for (int i = 3; i < 5; ++i) rows.repeat_columns(memory.coefficient(i), begin, end);
   });

@@ -39,6 +39,7 @@ decltype(kernels::activation_fwd) activation_fwd;
 decltype(kernels::activation_bwd) activation_bwd;
 decltype(kernels::add_fwd) add_fwd;
 decltype(kernels::accumulate) accumulate;
+decltype(kernels::scale) scale;
 decltype(kernels::copy) copy;
 decltype(kernels::concat_fwd) concat_fwd;
 decltype(kernels::concat_bwd) concat_bwd;
@@ -56,6 +57,7 @@ decltype(kernels::global_avg_pool_bwd) global_avg_pool_bwd;
 decltype(kernels::sum_squares) sum_squares;
 
 decltype(kernels::gather_rows) gather_rows;
+decltype(kernels::compact_rows) compact_rows;
 decltype(kernels::scatter_add_rows) scatter_add_rows;
 
 decltype(kernels::softmax_xent_fwd) softmax_xent_fwd;

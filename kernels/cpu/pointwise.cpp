@@ -99,6 +99,15 @@ void accumulate(Context& ctx, const Tensor& x, Tensor& y) {
   });
 }
 
+void scale(Context& ctx, double factor, Tensor& y) {
+  auto* ys = y.ptr<float>();
+  parallel_elements(ctx, y.numel(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      ys[i] = static_cast<float>(factor * static_cast<double>(ys[i]));
+    }
+  });
+}
+
 void copy(Context& ctx, const Tensor& x, Tensor& y) {
   if (x.data() == y.data()) return;
   const auto* from = static_cast<const std::byte*>(x.data());

@@ -19,6 +19,23 @@ void gather_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> ro
   });
 }
 
+void compact_rows(Context& ctx, Tensor& x, std::span<const std::int32_t> row) {
+  const auto width = x.shape().row_numel() * static_cast<std::int64_t>(size_of(x.dtype()));
+  auto* bytes = static_cast<std::byte*>(x.data());
+  // Threads take columns, not rows: a row is read by the thread that later writes there.
+  const auto count = static_cast<std::int64_t>(row.size());
+  const std::int64_t grain = kGrainElements * static_cast<std::int64_t>(sizeof(float)) / count + 1;
+  constexpr std::int64_t kCacheLine = 64;
+  parallel_ranges(ctx, width, grain, kCacheLine, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t from = row[static_cast<std::size_t>(i)];
+      if (from == i) continue;
+      std::memcpy(bytes + i * width + begin, bytes + from * width + begin,
+                  static_cast<std::size_t>(end - begin));
+    }
+  });
+}
+
 void scatter_add_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> row,
                       Tensor& out) {
   const std::int64_t width = x.shape().row_numel();

@@ -28,6 +28,10 @@ constexpr Impl<decltype(accumulate)> kAccumulate[] = {
     {"simd", Backend::kCpu, unless_f32, cpu::accumulate},
     {"ref", Backend::kRef, never, ref::accumulate},
 };
+constexpr Impl<decltype(scale)> kScale[] = {
+    {"simd", Backend::kCpu, unless_f32, cpu::scale},
+    {"ref", Backend::kRef, never, ref::scale},
+};
 constexpr Impl<decltype(copy)> kCopy[] = {
     {"simd", Backend::kCpu, never, cpu::copy},
     {"ref", Backend::kRef, never, ref::copy},
@@ -115,6 +119,12 @@ void accumulate(Context& ctx, const Tensor& x, Tensor& y) {
   door.expect("y", y, x.shape(), door.floating("x", x));
   if (x.numel() == 0) return;
   dispatch("accumulate", kAccumulate, ctx, x, y);
+}
+
+void scale(Context& ctx, double factor, Tensor& y) {
+  (void)Door("scale").floating("y", y);
+  if (y.numel() == 0) return;
+  dispatch("scale", kScale, ctx, factor, y);
 }
 
 void copy(Context& ctx, const Tensor& x, Tensor& y) {

@@ -13,6 +13,13 @@ constexpr Impl<decltype(gather_rows)> kGatherRows[] = {
     {"simd", Backend::kCpu, never, cpu::gather_rows},
     {"ref", Backend::kRef, never, ref::gather_rows},
 };
+constexpr Impl<decltype(compact_rows)> kCompactRows[] = {
+    {"simd", Backend::kCpu, never, cpu::compact_rows},
+    {"ref", Backend::kRef, never, ref::compact_rows},
+};
+constexpr Impl<decltype(project_out_rows)> kProjectOutRows[] = {
+    {"ref", Backend::kRef, never, ref::project_out_rows},
+};
 constexpr Impl<decltype(scatter_add_rows)> kScatterAddRows[] = {
     {"simd", Backend::kCpu, unless_f32, cpu::scatter_add_rows},
     {"ref", Backend::kRef, never, ref::scatter_add_rows},
@@ -39,6 +46,24 @@ void gather_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> ro
   check_rows(Door("gather_rows"), "x", x, row, "out", out);
   if (row.empty() || x.shape().row_numel() == 0) return;
   dispatch("gather_rows", kGatherRows, ctx, x, row, out);
+}
+
+void compact_rows(Context& ctx, Tensor& x, std::span<const std::int32_t> row) {
+  const Door door("compact_rows");
+  check_rows(door, "x", x, row, "x", x);
+  for (std::size_t i = 1; i < row.size(); ++i) {
+    door.require(row[i] > row[i - 1], "row[", i, "]=", row[i], " follows ", row[i - 1],
+                 "; rows must be ascending and unique");
+  }
+  if (row.empty() || x.shape().row_numel() == 0) return;
+  dispatch("compact_rows", kCompactRows, ctx, x, row);
+}
+
+void project_out_rows(Context& ctx, const Tensor& w, Tensor& g) {
+  const Door door("project_out_rows");
+  door.require(w.shape().rank() >= 1, "w expects rows");
+  door.expect("g", g, w.shape(), door.floating("w", w));
+  dispatch("project_out_rows", kProjectOutRows, ctx, w, g);
 }
 
 void scatter_add_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> row,

@@ -91,14 +91,27 @@ void fwd_train(const BatchNormOptions& o, const Tensor& x, const Tensor& gamma, 
 }
 
 /// Sums over a set that the gradient needs, of h = gamma * g: the gradient of the normalised value.
-struct Couplings {
-  double h = 0, h_xhat = 0;
+struct Sums {
+  double h = 0, h_xhat = 0, xhat = 0, xhat_xhat = 0;
 };
 
-/// Backward for both norms. coupled: the statistics depend on x.
+/// What is taken away from h because the statistics depend on x: constant + slope * xhat.
+struct Coupling {
+  double constant = 0, slope = 0;
+};
+
+Coupling coupling(NormStats stats, const Sums& sum, double n) {
+  if (stats == NormStats::kRunning) return {};
+  if (stats == NormStats::kBatch) return {sum.h / n, sum.h_xhat / n};
+  const double spread = sum.xhat_xhat - sum.xhat * sum.xhat / n;
+  const double slope = spread > 0 ? (sum.h_xhat - sum.xhat * sum.h / n) / spread : 0;
+  return {(sum.h - slope * sum.xhat) / n, slope};
+}
+
+/// Backward for both norms.
 template <class T>
-void bwd(const Sets& sets, Activation act, bool coupled, const NormBackward& a, T* dx, T* dresidual,
-         T* dgamma, T* dbeta) {
+void bwd(const Sets& sets, Activation act, NormStats stats, const NormBackward& a, T* dx,
+         T* dresidual, T* dgamma, T* dbeta) {
   const T* x = a.x.ptr<const T>();
   const T* y = a.y.ptr<const T>();
   const T* gamma = a.gamma.ptr<const T>();
@@ -122,20 +135,22 @@ void bwd(const Sets& sets, Activation act, bool coupled, const NormBackward& a, 
   std::vector<double> gamma_sum(static_cast<std::size_t>(sets.channels));
   std::vector<double> beta_sum(static_cast<std::size_t>(sets.channels));
   for (std::int64_t s = 0; s < sets.count; ++s) {
-    Couplings sum;
+    Sums sum;
     sets.each(s, [&](auto i, auto c) {
       const double g = grad(s, i, c), xh = xhat(s, i), h = g * static_cast<double>(gamma[c]);
       gamma_sum[static_cast<std::size_t>(c)] += g * xh;
       beta_sum[static_cast<std::size_t>(c)] += g;
       sum.h += h;
       sum.h_xhat += h * xh;
+      sum.xhat += xh;
+      sum.xhat_xhat += xh * xh;
     });
-    if (!coupled) sum = {};
+    const Coupling away = coupling(stats, sum, sets.elements());
     const auto scale = static_cast<double>(a.inv_std.ptr<const T>()[s]);
     sets.each(s, [&](auto i, auto c) {
       const double g = grad(s, i, c);  // before the stores: dresidual may be dy
       const double h = g * static_cast<double>(gamma[c]);
-      store(a.dx_mode, dx, i, scale * (h - (sum.h + xhat(s, i) * sum.h_xhat) / sets.elements()));
+      store(a.dx_mode, dx, i, scale * (h - away.constant - away.slope * xhat(s, i)));
       store(a.dresidual_mode, dresidual, i, g);
     });
   }
@@ -175,8 +190,8 @@ void batch_norm_bwd(Context&, const BatchNormOptions& options, NormStats stats,
                     const NormBackward& args, Tensor& dx, Tensor& dresidual, Tensor& dgamma,
                     Tensor& dbeta) {
   dispatch_float(args.x.dtype(), "batch_norm_bwd", [&]<class T>(std::type_identity<T>) {
-    bwd(Sets::batch(args.x.shape()), options.activation, stats == NormStats::kBatch, args,
-        dx.ptr<T>(), dresidual.ptr<T>(), dgamma.ptr<T>(), dbeta.ptr<T>());
+    bwd(Sets::batch(args.x.shape()), options.activation, stats, args, dx.ptr<T>(),
+        dresidual.ptr<T>(), dgamma.ptr<T>(), dbeta.ptr<T>());
   });
 }
 
@@ -199,7 +214,7 @@ void group_norm_fwd(Context&, const GroupNormOptions& options, const Tensor& x, 
 void group_norm_bwd(Context&, const GroupNormOptions& options, const NormBackward& args, Tensor& dx,
                     Tensor& dresidual, Tensor& dgamma, Tensor& dbeta) {
   dispatch_float(args.x.dtype(), "group_norm_bwd", [&]<class T>(std::type_identity<T>) {
-    bwd(Sets::group(args.x.shape(), options.groups), options.activation, /*coupled=*/true, args,
+    bwd(Sets::group(args.x.shape(), options.groups), options.activation, NormStats::kBatch, args,
         dx.ptr<T>(), dresidual.ptr<T>(), dgamma.ptr<T>(), dbeta.ptr<T>());
   });
 }

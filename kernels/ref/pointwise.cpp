@@ -72,6 +72,15 @@ void accumulate(Context&, const Tensor& x, Tensor& y) {
   });
 }
 
+void scale(Context&, double factor, Tensor& y) {
+  dispatch_float(y.dtype(), "scale", [&]<class T>(std::type_identity<T>) {
+    T* ys = y.ptr<T>();
+    for (std::int64_t i = 0; i < y.numel(); ++i) {
+      ys[i] = static_cast<T>(factor * static_cast<double>(ys[i]));
+    }
+  });
+}
+
 void copy(Context&, const Tensor& x, Tensor& y) {
   if (x.bytes() != 0) std::memmove(y.data(), x.data(), x.bytes());
 }

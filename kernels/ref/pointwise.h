@@ -12,6 +12,7 @@ void activation_bwd(Context& ctx, Activation act, const Tensor& y, const Tensor&
                     Tensor& dx);
 void add_fwd(Context& ctx, Activation act, const Tensor& a, const Tensor& b, Tensor& y);
 void accumulate(Context& ctx, const Tensor& x, Tensor& y);
+void scale(Context& ctx, double factor, Tensor& y);
 void copy(Context& ctx, const Tensor& x, Tensor& y);
 void concat_fwd(Context& ctx, std::span<const Tensor> x, Tensor& y);
 void concat_bwd(Context& ctx, const Tensor& dy, std::span<const GradMode> mode,

@@ -7,6 +7,8 @@
 namespace graft::kernels::ref {
 
 void gather_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> row, Tensor& out);
+void compact_rows(Context& ctx, Tensor& x, std::span<const std::int32_t> row);
+void project_out_rows(Context& ctx, const Tensor& w, Tensor& g);
 void scatter_add_rows(Context& ctx, const Tensor& x, std::span<const std::int32_t> row,
                       Tensor& out);
 

@@ -40,9 +40,10 @@ struct LayerPlan {
   bool keeps_x = false;  ///< backward reads the inputs
   bool keeps_y = false;  ///< backward reads the output
   std::vector<SavedSpec> saved = {};
-  bool row_separable = true;   ///< dx[n] depends on row n only, in training
-  int backward_in_place = -1;  ///< index of the input whose dx may share memory with dy, or -1
-  bool accepts_dy2 = false;    ///< backward can take a second gradient contribution
+  bool row_separable = true;     ///< dx[n] depends on row n only, in training
+  bool scale_invariant = false;  ///< in training y stays when a channel of x[0] is scaled
+  int backward_in_place = -1;    ///< index of the input whose dx may share memory with dy, or -1
+  bool accepts_dy2 = false;      ///< backward can take a second gradient contribution
 };
 
 /// Which examples the rows are: dropout is keyed by them. Spans may be empty where no layer asks.
@@ -81,6 +82,8 @@ struct BackwardArgs {
   std::span<Tensor> dx;
   GradMode param_mode;
   std::span<Tensor> dparams;  ///< empty tensors for buffers and if param_mode is kSkip
+  /// What saved batch statistics are to these rows; kBatch unless the tape was compacted.
+  kernels::NormStats batch_stats = kernels::NormStats::kBatch;
 };
 
 /// An operator. Immutable after construction; the same object may serve several executors.

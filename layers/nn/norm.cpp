@@ -68,6 +68,7 @@ LayerPlan BatchNorm2d::plan(std::span<const Shape> x) const {
       .keeps_y = has_residual_ && o_.activation != Activation::kNone,
       .saved = {{"mean", {channels_}, DType::kF32, -1}, {"inv_std", {channels_}, DType::kF32, -1}},
       .row_separable = false,
+      .scale_invariant = true,
       .accepts_dy2 = true};
   if (has_residual_) plan.backward_in_place = 1;
   return plan;
@@ -105,10 +106,9 @@ void BatchNorm2d::forward(const ForwardArgs& a) const {
 void BatchNorm2d::backward(const BackwardArgs& a) const {
   GRAFT_CHECK(!a.frozen, "BatchNorm2d: backward through a frozen layer");
   Tensor none;
-  kernels::batch_norm_bwd(a.ctx, o_, kernels::NormStats::kBatch,
-                          norm_backward(a, has_residual_, a.saved[kMean], a.saved[kInvStd]),
-                          a.dx[0], has_residual_ ? a.dx[1] : none, a.dparams[kGamma],
-                          a.dparams[kBeta]);
+  kernels::batch_norm_bwd(
+      a.ctx, o_, a.batch_stats, norm_backward(a, has_residual_, a.saved[kMean], a.saved[kInvStd]),
+      a.dx[0], has_residual_ ? a.dx[1] : none, a.dparams[kGamma], a.dparams[kBeta]);
 }
 
 LayerPtr BatchNorm2d::with_activation(Activation act) const {

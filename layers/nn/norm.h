@@ -9,7 +9,7 @@ namespace graft {
 /// Batch normalisation over (N,H,W) per channel: y = act(gamma * xhat + beta [+ residual]).
 /// Inputs: x (N,H,W,C) [, residual of the same shape]. Parameters: weight = gamma, bias = beta;
 /// buffers running_mean, running_var. Not row separable in training: batch statistics couple the
-/// rows.
+/// rows; backward on some of a batch's rows is an approximation (BackwardArgs::batch_stats).
 class BatchNorm2d final : public Layer {
  public:
   explicit BatchNorm2d(std::int64_t channels, kernels::BatchNormOptions options = {},

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/plan/scale_invariant.h"
+#include "kernels/api/pointwise.h"
 #include "kernels/api/reduce.h"
+#include "kernels/api/rows.h"
 #include "kernels/api/softmax_xent.h"
 
 namespace graft::train {
@@ -33,11 +36,14 @@ void check_losses(std::span<const float> losses, std::span<const std::int64_t> i
 
 Network::Network(Context& ctx, const Graph& graph, const Options& options)
     : ctx_(ctx),
-      seed_(options.seed),
+      options_(options),
       params_(ctx, graph.param_specs(), DType::kF32),
-      executor_(
-          ctx, graph, params_,
-          {.max_batch = options.max_batch, .dtype = DType::kF32, .loss = graph.output("loss")}),
+      executor_(ctx, graph, params_,
+                {.max_batch = options.max_batch,
+                 .dtype = DType::kF32,
+                 .loss = graph.output("loss"),
+                 .tape = options.cache == CacheMode::kReuse ? Tape::kCompactable : Tape::kWhole,
+                 .row_sparse_norm = options.row_sparse_norm}),
       optimizer_(ctx, options.optimizer, params_),
       image_(graph.find("image")),
       label_(graph.find("label")),
@@ -45,6 +51,18 @@ Network::Network(Context& ctx, const Graph& graph, const Options& options)
       loss_(graph.output("loss")),
       weight_(Tensor::allocate(ctx.memory(), {options.max_batch})) {
   params_.initialise(ctx, options.seed);
+  if (options.cache != CacheMode::kReuse) return;
+  const ExecutionPlan& plan = executor_.training_plan();
+  if (!plan.row_separable && options.row_sparse_norm == RowSparseNorm::kRefuse) {
+    fail(Errc::kUsage, "--cache reuse: layer ", plan.first_inseparable,
+         " couples the rows of a batch, so that a backward on the selected ones is not their "
+         "gradient. Use --norm group, name an approximation with --cache-bn b1p, b2 or b2prime, "
+         "or use --cache recompute");
+  }
+  if (options.row_sparse_norm != RowSparseNorm::kB1p) return;
+  for (const std::string& name : scale_invariant_filters(graph)) {
+    projected_.push_back(params_.find(name));
+  }
 }
 
 void Network::bind(const Rows& rows) {
@@ -54,7 +72,7 @@ void Network::bind(const Rows& rows) {
 
 void Network::score(const Rows& rows, Phase phase, const Scores& out) {
   bind(rows);
-  executor_.forward(phase, {.seed = seed_, .example = rows.ids, .epoch = rows.epochs});
+  executor_.forward(phase, {.seed = options_.seed, .example = rows.ids, .epoch = rows.epochs});
   read_scores(out);
 }
 
@@ -78,17 +96,13 @@ void Network::read_scores(const Scores& out) {
 
 Network::StepResult Network::step(const Rows& rows, std::span<const float> weights, double lr,
                                   std::int64_t step, const Scores& scores, TimeSplit& time) {
-  const RowIds row_ids{.seed = seed_, .example = rows.ids, .epoch = rows.epochs};
   Stopwatch watch(time.forward);
-  bind(rows);
+  forward_train(rows, Selecting::kNo, step, scores);
   Tensor weight = weight_.rows(0, rows.x.shape()[0]);
   copy_from_host(ctx_, weights.data(), weight);
-  executor_.forward(Phase::kTrain, row_ids);
-  read_scores(scores);
-  check_losses(scores.losses, rows.ids, step);
 
   watch.switch_to(time.backward);
-  executor_.backward(weight, row_ids);
+  executor_.backward(weight, {.seed = options_.seed, .example = rows.ids, .epoch = rows.epochs});
   ctx_.synchronize();
 
   watch.switch_to(time.optimizer);
@@ -96,13 +110,61 @@ Network::StepResult Network::step(const Rows& rows, std::span<const float> weigh
   for (std::size_t i = 0; i < weights.size(); ++i) {
     result.weighted_loss += static_cast<double>(weights[i]) * static_cast<double>(scores.losses[i]);
   }
-  result.gradient_norm = std::sqrt(kernels::sum_squares(ctx_, params_.grads()));
-  if (!std::isfinite(result.gradient_norm)) {
+  result.gradient_norm = update(1, lr, step);
+  return result;
+}
+
+void Network::forward_train(const Rows& rows, Selecting selecting, std::int64_t step,
+                            const Scores& scores) {
+  const RowIds ids{.seed = options_.seed, .example = rows.ids, .epoch = rows.epochs};
+  bind(rows);
+  if (selecting == Selecting::kYes) {
+    executor_.forward_and_select(ids);
+  } else {
+    executor_.forward(Phase::kTrain, ids);
+  }
+  read_scores(scores);
+  check_losses(scores.losses, rows.ids, step);
+}
+
+void Network::backward(const Rows& rows, std::span<const std::int32_t> row,
+                       std::span<const float> weights, GradMode mode) {
+  RowIds ids{.seed = options_.seed, .example = rows.ids, .epoch = rows.epochs};
+  if (options_.cache == CacheMode::kReuse) {
+    row_ids_.clear();
+    row_epochs_.clear();
+    for (const std::int32_t r : row) {
+      row_ids_.push_back(rows.ids[static_cast<std::size_t>(r)]);
+      row_epochs_.push_back(rows.epochs[static_cast<std::size_t>(r)]);
+    }
+    ids.example = row_ids_;
+    ids.epoch = row_epochs_;
+    row_weights_.assign(weights.begin(), weights.end());
+    executor_.compact(row);
+  } else {
+    row_weights_.assign(rows.ids.size(), 0.0F);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      row_weights_[static_cast<std::size_t>(row[i])] = weights[i];
+    }
+  }
+  Tensor weight = weight_.rows(0, std::ssize(row_weights_));
+  copy_from_host(ctx_, row_weights_.data(), weight);
+  executor_.backward(weight, ids, mode);
+}
+
+double Network::update(double scale, double lr, std::int64_t step) {
+  if (scale != 1) kernels::scale(ctx_, scale, params_.grads());
+  for (const ParamId id : projected_) {
+    Tensor grad = params_.entry(id).grad;
+    kernels::project_out_rows(ctx_, params_.entry(id).value, grad);
+  }
+  const double norm = std::sqrt(kernels::sum_squares(ctx_, params_.grads()));
+  if (!std::isfinite(norm)) {
     fail(Errc::kNumerical, "non-finite gradient before update ", step, ", first in ",
          first_bad_gradient(), "; the weights are those of the last finite update. Lower --lr");
   }
   optimizer_.step(ctx_, lr, step);
-  return result;
+  return norm;
 }
 
 std::string Network::first_bad_gradient() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/device/context.h"
+#include "graph/exec/activation_cache.h"
 #include "graph/exec/executor.h"
 #include "layers/optim/optimizer.h"
 #include "runtime/train/time_split.h"
@@ -22,7 +23,12 @@ class Network {
     std::int64_t max_batch = 128;
     OptimizerOptions optimizer;
     std::uint64_t seed = 0;  ///< of the initial weights and of dropout
+    CacheMode cache = CacheMode::kRecompute;
+    /// With kReuse: how batch norm is back-propagated on some of its rows.
+    RowSparseNorm row_sparse_norm = RowSparseNorm::kRefuse;
   };
+  /// Throws Error(kUsage) naming the first layer that couples the rows of a batch if `cache` is
+  /// kReuse and row_sparse_norm kRefuse.
   Network(Context& ctx, const Graph& graph, const Options& options);
 
   /// Examples of a batch and who they are. x (N,H,W,3) f32 and y (N) i32 on the context's device.
@@ -56,6 +62,24 @@ class Network {
   StepResult step(const Rows& rows, std::span<const float> weights, double lr, std::int64_t step,
                   const Scores& scores, TimeSplit& time);
 
+  // The parts of a step, for gradients that are collected over several slices.
+
+  /// Whether the Select node asks its policy during forward_train.
+  enum class Selecting : std::uint8_t { kNo, kYes };
+  /// Forward in training mode; what backward reads is kept. Throws Error(kNumerical) naming
+  /// examples if a loss is not finite. `scores` as in step(); `step`: the update it is for.
+  void forward_train(const Rows& rows, Selecting selecting, std::int64_t step,
+                     const Scores& scores);
+  /// Backward of sum_i weights[i] * loss[row[i]] of the forward_train before, whose rows were
+  /// `rows`: on these rows alone (kReuse), or on all (kMasked). row: ascending, unique, not empty.
+  /// Does not synchronise.
+  void backward(const Rows& rows, std::span<const std::int32_t> row, std::span<const float> weights,
+                GradMode mode);
+  /// Multiplies the gradients by `scale`, checks them, and makes update number `step`; returns
+  /// their norm.  Throws Error(kNumerical) as step().
+  double update(double scale, double lr, std::int64_t step);
+
+  [[nodiscard]] CacheMode cache() const { return options_.cache; }
   [[nodiscard]] Executor& executor() { return executor_; }
   [[nodiscard]] ParamStore& params() { return params_; }
   [[nodiscard]] Optimizer& optimizer() { return optimizer_; }
@@ -67,13 +91,19 @@ class Network {
   [[nodiscard]] std::string first_bad_gradient() const;
 
   Context& ctx_;
-  std::uint64_t seed_;
+  Options options_;
   ParamStore params_;
   Executor executor_;
   Optimizer optimizer_;
   ValueId image_, label_, logits_, loss_;
   Tensor weight_;                      // (max_batch)
   Tensor confidence_, gradient_norm_;  // (max_batch), once somebody asks
+  std::vector<ParamId> projected_;     // filters whose gradient loses its part along them
+
+  // Of the rows of a backward; members so that a warm step allocates nothing.
+  std::vector<std::int64_t> row_ids_;
+  std::vector<std::uint32_t> row_epochs_;
+  std::vector<float> row_weights_;
 };
 
 }  // namespace graft::train

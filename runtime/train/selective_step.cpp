@@ -39,11 +39,12 @@ SelectiveStep::SelectiveStep(Network& network, Sampler& sampler, const LrPolicy&
       options_(options),
       queue_(sampler.queue_options(), options.batch),
       pool_(network.context(), options.image, options.batch + options.select_batch),
-      select_node_(network.graph().find("select")),
       softmax_scores_(sampler.needs_softmax_scores()) {
-  auto& memory = network.context().memory();
-  batch_x_ = Tensor::allocate(memory, options.image.with_batch(options.batch));
-  batch_y_ = Tensor::allocate(memory, {options.batch}, DType::kI32);
+  if (network.cache() == CacheMode::kRecompute) {
+    auto& memory = network.context().memory();
+    batch_x_ = Tensor::allocate(memory, options.image.with_batch(options.batch));
+    batch_y_ = Tensor::allocate(memory, {options.batch}, DType::kI32);
+  }
   network.executor().set_policy(kPolicySlot, [this](std::span<const float> losses) {
     Stopwatch watch(time_.policy);
     choose(*slice_, losses);
@@ -59,7 +60,17 @@ void SelectiveStep::run(const Network::Rows& slice, bool last, double epoch_prog
                         .forwarded = counters_.candidates,
                         .backpropped = counters_.backprops,
                         .epoch = epoch_progress};
-  select(slice);
+  draw(slice);
+  if (network_.cache() != CacheMode::kRecompute) {
+    run_cached(slice, last, before);
+    return;
+  }
+  if (scored_rows_.empty()) {
+    Stopwatch watch(time_.policy);
+    choose(slice, {});
+  } else {
+    (void)score(slice);
+  }
   counters_.candidates += n;
   {
     Stopwatch watch(time_.policy);
@@ -69,7 +80,7 @@ void SelectiveStep::run(const Network::Rows& slice, bool last, double epoch_prog
   for (const QueuedExample& e : queue_.dropped()) pool_.free(e.slot);
 }
 
-void SelectiveStep::select(const Network::Rows& slice) {
+void SelectiveStep::draw(const Network::Rows& slice) {
   Stopwatch watch(time_.policy);
   const std::size_t n = slice.ids.size();
   u_select_.resize(n);
@@ -89,41 +100,44 @@ void SelectiveStep::select(const Network::Rows& slice) {
   for (std::size_t i = 0; i < n; ++i) {
     if (needed_[i] != 0) scored_rows_.push_back(static_cast<std::int32_t>(i));
   }
-  if (scored_rows_.empty()) {
-    choose(slice, {});
-    return;
-  }
-  watch.stop();
-  score(slice, static_cast<std::int64_t>(scored_rows_.size()));
 }
 
-void SelectiveStep::score(const Network::Rows& slice, std::int64_t wanted) {
+Network::Rows SelectiveStep::gather(const Network::Rows& slice, std::span<const std::int32_t> row) {
+  if (subset_x_.empty()) {
+    auto& memory = network_.context().memory();
+    subset_x_ = Tensor::allocate(memory, options_.image.with_batch(options_.select_batch));
+    subset_y_ = Tensor::allocate(memory, {options_.select_batch}, DType::kI32);
+  }
+  subset_ids_.clear();
+  subset_epochs_.clear();
+  for (const std::int32_t r : row) {
+    subset_ids_.push_back(slice.ids[static_cast<std::size_t>(r)]);
+    subset_epochs_.push_back(slice.epochs[static_cast<std::size_t>(r)]);
+  }
+  Network::Rows rows{subset_x_.rows(0, std::ssize(row)), subset_y_.rows(0, std::ssize(row)),
+                     subset_ids_, subset_epochs_};
+  kernels::gather_rows(network_.context(), slice.x, row, rows.x);
+  kernels::gather_rows(network_.context(), slice.y, row, rows.y);
+  return rows;
+}
+
+Network::Rows SelectiveStep::score(const Network::Rows& slice) {
   Stopwatch watch(time_.select);
   const double policy_before = time_.policy;
   slice_ = &slice;
-  Network::Rows rows = slice;
-  if (wanted < static_cast<std::int64_t>(slice.ids.size())) {
-    if (subset_x_.empty()) {
-      auto& memory = network_.context().memory();
-      subset_x_ = Tensor::allocate(memory, options_.image.with_batch(options_.select_batch));
-      subset_y_ = Tensor::allocate(memory, {options_.select_batch}, DType::kI32);
-    }
-    subset_ids_.clear();
-    subset_epochs_.clear();
-    for (const std::int32_t r : scored_rows_) {
-      subset_ids_.push_back(slice.ids[static_cast<std::size_t>(r)]);
-      subset_epochs_.push_back(slice.epochs[static_cast<std::size_t>(r)]);
-    }
-    rows = {subset_x_.rows(0, wanted), subset_y_.rows(0, wanted), subset_ids_, subset_epochs_};
-    kernels::gather_rows(network_.context(), slice.x, scored_rows_, rows.x);
-    kernels::gather_rows(network_.context(), slice.y, scored_rows_, rows.y);
+  const std::size_t wanted = scored_rows_.size();
+  const Network::Rows rows = wanted < slice.ids.size() ? gather(slice, scored_rows_) : slice;
+  const Network::Scores scores = slice_scores_.resize(wanted, softmax_scores_);
+  if (network_.cache() == CacheMode::kRecompute) {
+    network_.score(rows, Phase::kSelect, scores);
+  } else {
+    network_.forward_train(rows, Network::Selecting::kYes, counters_.updates + 1, scores);
   }
-  network_.score(rows, Phase::kSelect,
-                 slice_scores_.resize(static_cast<std::size_t>(wanted), softmax_scores_));
-  counters_.forward_select += wanted;
+  counters_.forward_select += static_cast<std::int64_t>(wanted);
   watch.stop();
   time_.select -= time_.policy - policy_before;  // the policy ran inside the Select node
   if (observer_.on_select) observer_.on_select(slice, losses_, selection_);
+  return rows;
 }
 
 void SelectiveStep::choose(const Network::Rows& slice, std::span<const float> losses) {
@@ -146,14 +160,23 @@ void SelectiveStep::enqueue(const Network::Rows& slice, bool last) {
   for (std::size_t i = 0; i < selection_.rows.size(); ++i) {
     const std::int32_t row = selection_.rows[i];
     const std::int64_t id = slice.ids[static_cast<std::size_t>(row)];
-    const float planned =
-        example_weights_.empty() ? 1.0F : example_weights_[static_cast<std::size_t>(id)];
     queued_.push_back({.id = id,
                        .epoch = slice.epochs[static_cast<std::size_t>(row)],
-                       .weight = selection_.weights[i] * planned,
+                       .weight = selection_.weights[i] * planned_weight(id),
                        .slot = pool_.put(slice.x, slice.y, row)});
   }
   queue_.push_slice(static_cast<std::int64_t>(slice.ids.size()), queued_, last);
+}
+
+float SelectiveStep::planned_weight(std::int64_t id) const {
+  return example_weights_.empty() ? 1.0F : example_weights_[static_cast<std::size_t>(id)];
+}
+
+double SelectiveStep::rate(const Progress& before_slice) const {
+  Progress now = before_slice;
+  now.step = counters_.updates;
+  now.backpropped = counters_.backprops;
+  return lr_(now) * lr_scale_;
 }
 
 void SelectiveStep::train(const std::vector<QueuedExample>& batch, const Progress& before_slice) {
@@ -172,11 +195,7 @@ void SelectiveStep::train(const std::vector<QueuedExample>& batch, const Progres
     }
     pool_.take(batch_slots_, batch_x_, batch_y_);
   }
-  // Candidates and epochs: as of the slice's start, so "epoch 60" begins with its first update.
-  Progress now = before_slice;
-  now.step = counters_.updates;
-  now.backpropped = counters_.backprops;
-  last_lr_ = lr_(now) * lr_scale_;
+  last_lr_ = rate(before_slice);
   const auto rows_n = static_cast<std::int64_t>(n);
   const Network::Rows rows{batch_x_.rows(0, rows_n), batch_y_.rows(0, rows_n), batch_ids_,
                            batch_epochs_};

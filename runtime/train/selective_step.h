@@ -8,6 +8,7 @@
 
 #include "layers/optim/lr_policy.h"
 #include "runtime/train/network.h"
+#include "runtime/train/pending_update.h"
 #include "runtime/train/row_pool.h"
 #include "runtime/train/time_split.h"
 #include "sampler/score/cost.h"
@@ -21,7 +22,7 @@ struct StepObserver {
   /// After a selection forward: who was scored, with what losses, and who was chosen.
   std::function<void(const Network::Rows& slice, std::span<const float> losses, const Selection&)>
       on_select;
-  /// After an update.
+  /// After an update. With cached activations the batch has no tensors: its slices are gone.
   std::function<void(const Network::Rows& batch, std::span<const float> losses, double lr,
                      const Counters&)>
       on_update;
@@ -43,6 +44,13 @@ struct ScoreBuffer {
 /// choose, queue the chosen with their tensors, and train every batch that the queue says is full.
 /// A sampler that needs no scores makes it the ordinary training loop. Source: Jiang 2020,
 /// section 3.3, in the order of the authors' code.
+///
+/// A network with cached activations (CacheMode kReuse or kMasked) is trained by
+/// select-and-accumulate instead: a slice is forwarded once, in training mode; the gradient of its
+/// selected rows is computed at once and added up, and after the slice that brings their number to
+/// `batch` or more the weights move along its mean. Nothing is queued. Counters: the scored rows
+/// count as forward_select, selected rows that were not scored as forward_train, and backprops are
+/// the selected rows, also for kMasked.
 class SelectiveStep {
  public:
   struct Options {
@@ -64,6 +72,12 @@ class SelectiveStep {
   }
 
   [[nodiscard]] TrainQueue& queue() { return queue_; }
+  [[nodiscard]] const PendingUpdate& pending() const { return pending_; }
+  /// The gradient of pending(), for a checkpoint; empty if nothing is pending.
+  [[nodiscard]] std::vector<float> pending_gradient() const;
+  /// Throws Error(kModel) if the two do not fit each other or the network.
+  void restore_pending(PendingUpdate pending, std::span<const float> gradient);
+
   [[nodiscard]] Counters& counters() { return counters_; }
   [[nodiscard]] TimeSplit& time() { return time_; }
   /// Rate of the last update; set at resume, for a record before the next one.
@@ -92,12 +106,34 @@ class SelectiveStep {
   void observe(StepObserver observer) { observer_ = std::move(observer); }
 
  private:
-  /// Fills selection_ for the slice, with a selection forward if the sampler needs one.
-  void select(const Network::Rows& slice);
-  void score(const Network::Rows& slice, std::int64_t wanted);
+  /// Some rows of a forward, ascending and unique; what is chosen again adds to the weight.
+  struct ChosenRows {
+    std::vector<std::int32_t> row;
+    std::vector<float> weight;
+    void clear();
+    void add(std::int32_t r, float w);
+  };
+
+  /// Draws for the slice and asks the sampler which rows it needs scored.
+  void draw(const Network::Rows& slice);
+  /// Selection forward of scored_rows_, which fills selection_; returns the rows as forwarded.
+  Network::Rows score(const Network::Rows& slice);
+  /// Those rows of the slice, copied into subset_x_ and subset_y_.
+  Network::Rows gather(const Network::Rows& slice, std::span<const std::int32_t> row);
   void choose(const Network::Rows& slice, std::span<const float> losses);
   void enqueue(const Network::Rows& slice, bool last);
   void train(const std::vector<QueuedExample>& batch, const Progress& before_slice);
+  [[nodiscard]] float planned_weight(std::int64_t id) const;
+  /// Rate of the next update. Candidates and epochs are as of the slice's start, so "epoch 60"
+  /// begins with its first update.
+  [[nodiscard]] double rate(const Progress& before_slice) const;
+
+  // With cached activations.
+  void run_cached(const Network::Rows& slice, bool last, const Progress& before);
+  void split_selection(const Network::Rows& slice);
+  void train_fresh(const Network::Rows& slice);
+  void back_propagate(const Network::Rows& rows, const ChosenRows& chosen);
+  void update(const Progress& before_slice);
 
   Network& network_;
   Sampler& sampler_;
@@ -111,13 +147,14 @@ class SelectiveStep {
   EpochLosses epoch_losses_;
   StepObserver observer_;
   std::vector<float> example_weights_;
-  ValueId select_node_;
+  PendingUpdate pending_;
+  ChosenRows reused_, fresh_;  // of the rows that were scored; of the slice
 
   // Of the slice and of the batch in work; members so that a warm step allocates nothing.
   bool softmax_scores_;  // whether the sampler asks for more than losses
   Selection selection_;
   std::vector<std::uint8_t> needed_;
-  std::vector<std::int32_t> scored_rows_;
+  std::vector<std::int32_t> scored_rows_, tape_row_;
   std::vector<float> losses_, gradient_norms_, u_select_, u_score_;
   std::vector<std::int64_t> subset_ids_, batch_ids_, batch_slots_;
   std::vector<std::uint32_t> subset_epochs_, batch_epochs_;

@@ -74,6 +74,8 @@ TrainOptions TrainOptions::from_json(const Json& json) {
 
 void TrainOptions::check() const {
   one_of("norm", norm, {"batch", "group"});
+  one_of("cache", cache, {"recompute", "reuse", "masked"});
+  one_of("cache-bn", cache_bn, {"refuse", "b1p", "b2", "b2prime"});
   one_of("sampler-preset", sampler_preset, {"paper", "default"});
   one_of("label-noise-kind", label_noise_kind, {"uniform_flip", "permute_prefix"});
   one_of("device", device, {"cpu", "cuda", "auto"});

@@ -28,6 +28,8 @@ struct TrainOptions {
   std::string priority;
   std::optional<double> staleness;
   bool unbiased = false;
+  std::string cache = "recompute";
+  std::string cache_bn = "refuse";
   int epochs = 10;
   std::int64_t batch = 128;
   std::int64_t select_batch = 0;
@@ -99,6 +101,11 @@ struct TrainOptions {
       "probability of a loss percentile: power:B | linear:X,../Y,.. | beta:P,Q | betacdf:P,Q");
     v("staleness", staleness, Scope::kRun, "of sampler stale: a loss serves this many epochs");
     v("unbiased", unbiased, Scope::kRun, "of sampler sb: weigh each loss by 1 / probability");
+    v("cache", cache, Scope::kRun,
+      "activations of selected examples: recompute (a second forward), reuse (the selection "
+      "forward, in training mode), masked (as reuse, by a full backward: the oracle)");
+    v("cache_bn", cache_bn, Scope::kRun,
+      "how --cache reuse takes batch norm: refuse, or approximately by b1p, b2 or b2prime");
     v("label_noise", label_noise, Scope::kRun,
       "fraction of training labels replaced by wrong ones");
     v("label_noise_kind", label_noise_kind, Scope::kRun, "uniform_flip or permute_prefix");

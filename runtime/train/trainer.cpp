@@ -74,7 +74,10 @@ void Trainer::build_network() {
                                      .momentum = options_.momentum,
                                      .nesterov = options_.nesterov,
                                      .weight_decay = options_.weight_decay},
-                       .seed = options_.seed});
+                       .seed = options_.seed,
+                       .cache = parse_cache_mode(options_.cache),
+                       .row_sparse_norm = parse_row_sparse_norm(options_.cache_bn)});
+  log_cache();
   const auto n = static_cast<double>(data_.train->size());
   const LrClock clock = parse_lr_clock(options_.lr_clock);
   const double units = clock == LrClock::kEpochs ? 1.0
@@ -107,6 +110,17 @@ void Trainer::build_network() {
                           .augment = data_.train_augment});
 }
 
+void Trainer::log_cache() const {
+  if (network_->cache() == CacheMode::kRecompute) return;
+  constexpr double kMiB = 1024.0 * 1024.0;
+  const double tape = static_cast<double>(tape_bytes(network_->executor().training_plan()));
+  const auto rows = static_cast<double>(std::max(options_.batch, select_batch_));
+  log::info("cache {}{}: the tape of {} candidates takes {:.1f} MiB, {:.2f} MiB each, planned",
+            options_.cache,
+            options_.cache_bn == "refuse" ? "" : fmt::format(" (batch norm {})", options_.cache_bn),
+            rows, tape / kMiB, tape / kMiB / rows);
+}
+
 Json Trainer::description() const {
   Json fingerprint = options_.fingerprint();
   // Where the data lie does not matter, what they are does.
@@ -124,6 +138,7 @@ Json Trainer::description() const {
             {"classes", data_.train->class_names()}}},
           {"parameters", network_->params().trainable_count()},
           {"arena_bytes", network_->executor().arena_bytes()},
+          {"tape_bytes", tape_bytes(network_->executor().training_plan())},
           {"device", name(ctx_.backend())},
           {"threads", ctx_.threads()},
           {"build", build_info()}};

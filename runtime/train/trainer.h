@@ -52,6 +52,7 @@ class Trainer {
 
  private:
   void build_network();
+  void log_cache() const;
   void open_run(const std::string& out);
   void begin_epoch();
   [[nodiscard]] Json description() const;

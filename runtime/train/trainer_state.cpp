@@ -65,6 +65,10 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   sampler_->restore(sampler);
   if (ledger_) ledger_->restore(extra.arrays);
   refill_queue(s.at("queue"));
+  if (s.contains("pending")) {  // not in checkpoints from before cached activations
+    step_->restore_pending(PendingUpdate::from_json(s.at("pending")),
+                           extra.arrays.at("trainer.pending_gradient"));
+  }
   dir_->metrics().truncate_to(s.at("metrics_position").get<std::uint64_t>());
   log::info("resumed at epoch {} of {}, {} candidates into it, update {}", epoch_ + 1,
             options_.epochs, cursor_, step_->counters().updates);
@@ -110,7 +114,9 @@ void Trainer::save_checkpoint() {
                  {"epoch_loss_count", step_->epoch_losses().count},
                  {"sampler", sampler.meta},
                  {"queue", queue_json(step_->queue().state())},
+                 {"pending", step_->pending().to_json()},
                  {"metrics_position", dir_->metrics().position()}};
+  extra.arrays["trainer.pending_gradient"] = step_->pending_gradient();
   extra.arrays["trainer.epoch_losses"] = step_->epoch_losses().seen;
   for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
   if (ledger_) ledger_->save(extra.arrays);

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "engine/core/rng.h"
+#include "kernels/api/rows.h"
 #include "tests/support/gradcheck.h"
 
 namespace graft::testing {
@@ -53,7 +54,9 @@ Net::Net(const Graph& graph, const NetOptions& o)
       executor(ctx, graph, params,
                {.max_batch = o.batch,
                 .dtype = o.dtype,
-                .loss = o.training ? graph.output("loss") : kNoValue}),
+                .loss = o.training ? graph.output("loss") : kNoValue,
+                .tape = o.tape,
+                .row_sparse_norm = o.row_sparse_norm}),
       examples(static_cast<std::size_t>(o.batch)),
       epochs(static_cast<std::size_t>(o.batch), kEpoch) {
   if (o.weights != nullptr) {
@@ -87,6 +90,16 @@ void Net::bind_rows(std::int64_t begin, std::int64_t count) {
     const Tensor& t = nodes[i].dtype == DType::kI32 ? label : image;
     executor.bind(static_cast<ValueId>(i), t.rows(begin, count));
   }
+}
+
+void Net::backward_rows(const std::vector<std::int32_t>& rows) {
+  std::vector<std::int64_t> of_rows;
+  Tensor chosen = Tensor::allocate(host_memory(), {std::ssize(rows)}, weight.dtype());
+  kernels::gather_rows(ctx, weight.rows(begin_, count_), rows, chosen);
+  const RowIds ids = row_ids();
+  for (const std::int32_t r : rows) of_rows.push_back(ids.example[static_cast<std::size_t>(r)]);
+  executor.compact(rows);
+  executor.backward(chosen, {ids.seed, of_rows, ids.epoch.first(rows.size())});
 }
 
 Tensor Net::output(const std::string& name) {

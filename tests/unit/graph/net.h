@@ -23,6 +23,8 @@ struct NetOptions {
   std::uint64_t seed = 1;
   const ParamStore* weights = nullptr;  ///< copied by name instead of drawn
   bool training = true;
+  Tape tape = Tape::kWhole;
+  RowSparseNorm row_sparse_norm = RowSparseNorm::kRefuse;
   MemoryResource* memory = &host_memory();
 };
 
@@ -35,6 +37,9 @@ class Net {
   /// Rows [begin, begin + count) of the batch for the runs that follow.
   void bind_rows(std::int64_t begin, std::int64_t count);
   void forward(Phase phase) { executor.forward(phase, row_ids()); }
+  void forward_and_select() { executor.forward_and_select(row_ids()); }
+  /// Compacts to `rows` of the batch, then backward from weight[n] on loss n of these.
+  void backward_rows(const std::vector<std::int32_t>& rows);
   /// From weight[n] on loss n, as bound.
   void backward(GradMode mode = GradMode::kOverwrite) {
     executor.backward(weight.rows(begin_, count_), row_ids(), mode);

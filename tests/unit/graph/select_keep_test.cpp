@@ -83,7 +83,7 @@ TEST(KeepNode, GatheredRowsContinueAsIfTheyHadBeenRunAlone) {
   const SavedSet kept = net.executor.kept(net.executor.graph().find("keep"));
   Net suffix(split(g, g.find(kEdge)).suffix, {.batch = 2, .training = false});
   const std::vector<std::int32_t> rows = {1, 3};
-  kept.gather(net.ctx, net.params.version(), net.executor.run(), rows, suffix.image);
+  kept.gather(net.ctx, net.executor.stamp(), rows, suffix.image);
   suffix.forward(Phase::kEval);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     EXPECT_TRUE(same_bits(suffix.output("logits").rows(static_cast<std::int64_t>(i), 1),
@@ -96,7 +96,7 @@ std::string stale(Net& net, const SavedSet& kept) {
   Tensor out = Tensor::allocate(host_memory(), kept.value.shape(), kept.value.dtype());
   const std::vector<std::int32_t> rows = {0};
   try {
-    kept.gather(net.ctx, net.params.version(), net.executor.run(), rows, out);
+    kept.gather(net.ctx, net.executor.stamp(), rows, out);
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), Errc::kInternal);
     return e.what();

@@ -209,6 +209,10 @@ TEST_P(BatchNormBwd, MatchesReferenceWithRunningStatistics) {
   expect_matches_reference(bwd_spec(GetParam(), NormStats::kRunning));
 }
 
+TEST_P(BatchNormBwd, MatchesReferenceWithStatisticsOfALargerBatch) {
+  expect_matches_reference(bwd_spec(GetParam(), NormStats::kSubset));
+}
+
 TEST_P(GroupNormFwd, MatchesReference) {
   const NormCase& c = GetParam();
   const Inputs i(c);
@@ -399,6 +403,165 @@ TEST(BatchNorm, OnlyBatchStatisticsCoupleRows) {
   EXPECT_TRUE(coupled(kResidual, NormStats::kBatch));
   EXPECT_FALSE(coupled(kResidual, NormStats::kRunning));
   EXPECT_FALSE(coupled(group, NormStats::kBatch));
+}
+
+// Acceptance test A38: batch statistics over F, gradient wanted of the losses of S, rows 0 and 1.
+constexpr NormCase kCandidates{.n = 6, .h = 4, .w = 5, .c = 16, .mean = 3};
+constexpr std::int64_t kSelected = 2;
+
+struct CandidateBatch {
+  Context ctx{Backend::kRef};
+  Tensor x, gamma, beta, y, mean, inv_std;
+
+  explicit CandidateBatch(const Tensors& in)
+      : x(in[0]),
+        gamma(in[1]),
+        beta(in[2]),
+        y(f64(x.shape())),
+        mean(f64(gamma.shape())),
+        inv_std(f64(gamma.shape())) {
+    Tensor rm = full(gamma.shape(), 0), rv = full(gamma.shape(), 1);
+    batch_norm_fwd_train(ctx, {}, x, gamma, beta, kNone, rm, rv, mean, inv_std, y);
+  }
+  /// {dx, dgamma, dbeta} from the first dy.shape()[0] rows.
+  [[nodiscard]] Tensors backward(NormStats stats, const Tensor& dy) {
+    const std::int64_t n = dy.shape()[0];
+    const Tensor rows = x.rows(0, n);
+    Tensors g = {f64(rows.shape()), f64(gamma.shape()), f64(gamma.shape())};
+    Tensor none;
+    batch_norm_bwd(ctx, {}, stats,
+                   {.x = rows,
+                    .y = kNone,
+                    .gamma = gamma,
+                    .beta = beta,
+                    .mean = mean,
+                    .inv_std = inv_std,
+                    .dy = dy,
+                    .dy2 = kNone},
+                   g[0], none, g[1], g[2]);
+    return g;
+  }
+};
+
+/// `part` in the first rows, zeros behind.
+Tensor with_zero_rows(const Tensor& part, const Shape& shape) {
+  Tensor whole = Tensor::zeros(host_memory(), shape, DType::kF64);
+  std::copy_n(part.ptr<const double>(), part.numel(), whole.ptr<double>());
+  return whole;
+}
+
+Tensors candidate_inputs() {
+  const Inputs i(kCandidates);
+  return {i.x, i.gamma, i.beta};
+}
+
+TEST(BatchNorm, A38_ExactCandidateStatisticsGiveDroppedRowsAGradient) {
+  CandidateBatch f(candidate_inputs());
+  const Tensor dy = with_zero_rows(normal(kCandidates.x().with_batch(kSelected), 9), f.x.shape());
+  const Tensor dx = f.backward(NormStats::kBatch, dy)[0];
+  double kept = 0, dropped = 0;
+  for (std::int64_t n = 0; n < kCandidates.n; ++n) {
+    for (std::int64_t i = 0; i < dx.shape().row_numel(); ++i) {
+      (n < kSelected ? kept : dropped) += std::abs(element(dx.rows(n, 1), i));
+    }
+  }
+  EXPECT_GT(dropped, 0.1 * kept);
+}
+
+TEST(BatchNorm, A38_FiniteDifferencesAgreeWithDenseAndNotWithRowSparse) {
+  const auto losses_of_selected = [](const Tensors& in) -> Tensors {
+    return {CandidateBatch(in).y.rows(0, kSelected).clone(host_memory())};
+  };
+  const auto dense = [](const Tensors& in, const Tensors& u) {
+    CandidateBatch f(in);
+    return f.backward(NormStats::kBatch, with_zero_rows(u[0], f.x.shape()));
+  };
+  const auto sparse = [](NormStats stats) {
+    return [stats](const Tensors& in, const Tensors& u) {
+      CandidateBatch f(in);
+      Tensors g = f.backward(stats, u[0]);
+      g[0] = with_zero_rows(g[0], f.x.shape());
+      return g;
+    };
+  };
+  EXPECT_LT(vjp_gap(losses_of_selected, dense, candidate_inputs()), 1e-6);
+  for (const NormStats stats : {NormStats::kRunning, NormStats::kBatch, NormStats::kSubset}) {
+    EXPECT_GT(vjp_gap(losses_of_selected, sparse(stats), candidate_inputs()), 1e-2);
+  }
+}
+
+/// Worst |sum dx| and |sum dx * xhat| of a channel as shares of its sum |dx|.
+double leftover(const Tensor& x, const Tensor& mean, const Tensor& inv_std, const Tensor& dx) {
+  const std::int64_t c = mean.numel();
+  double worst = 0;
+  for (std::int64_t j = 0; j < c; ++j) {
+    double sum = 0, sum_xhat = 0, size = 0;
+    for (std::int64_t i = j; i < dx.numel(); i += c) {
+      const double g = element(dx, i);
+      sum += g;
+      sum_xhat += g * (element(x, i) - element(mean, j)) * element(inv_std, j);
+      size += std::abs(g);
+    }
+    worst = std::max({worst, std::abs(sum) / size, std::abs(sum_xhat) / size});
+  }
+  return worst;
+}
+
+TEST(BatchNorm, A38_RegressionLeavesNoSums) {
+  NormCase c = kCandidates;
+  c.n = 24;
+  c.residual = true;
+  c.activation = Activation::kRelu;
+  const Inputs i(c, NormStats::kSubset);  // statistics that are not these rows'
+  for (const Backend backend : {Backend::kRef, Backend::kCpu}) {
+    Context ctx(backend, 2);
+    Tensors in = {i.x, i.gamma, i.beta, i.y, i.mean, i.inv_std, i.dy, i.dy2};
+    for (Tensor& t : in) t = converted(t, DType::kF32, host_memory());
+    const auto dx_of = [&](NormStats stats) {
+      Tensors out;
+      for (const Shape& s : {c.x(), Shape{c.c}, Shape{c.c}, c.x()}) {
+        out.push_back(Tensor::zeros(host_memory(), s));
+      }
+      run_bwd(ctx, c, stats, GradMode::kOverwrite, in, out);
+      return out[0];
+    };
+    EXPECT_LT(leftover(in[0], in[4], in[5], dx_of(NormStats::kSubset)), 1e-5) << name(backend);
+    EXPECT_GT(leftover(in[0], in[4], in[5], dx_of(NormStats::kBatch)), 1e-3);
+    EXPECT_GT(leftover(in[0], in[4], in[5], dx_of(NormStats::kRunning)), 1e-3);
+  }
+}
+
+TEST(BatchNorm, A38_RegressionOverAllRowsIsBatchStatistics) {
+  CandidateBatch f(candidate_inputs());
+  const Tensor dy = normal(kCandidates.x(), 9);
+  const Tensors all = f.backward(NormStats::kSubset, dy), batch = f.backward(NormStats::kBatch, dy);
+  // xhat's second moment is var / (var + eps), with var about 2.
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    EXPECT_TRUE(within(all[k], batch[k], 2 * BatchNormOptions{}.eps));
+  }
+}
+
+TEST(BatchNorm, RegressionOnOneValueIsTheMean) {
+  Context ctx(Backend::kCpu);
+  const Shape shape = {2, 1, 1, 1};
+  const auto f32 = [](const Shape& s, double v) {
+    return converted(full(s, v), DType::kF32, host_memory());
+  };
+  const Tensor x = f32(shape, 3), one = f32({1}, 1), zero = f32({1}, 0);
+  Tensor dy = f32(shape, 2), dx = f32(shape, 7), dgamma = f32({1}, 0), dbeta = f32({1}, 0), none;
+  dy.ptr<float>()[1] = 4;
+  batch_norm_bwd(ctx, {}, NormStats::kSubset,
+                 {.x = x,
+                  .y = kNone,
+                  .gamma = one,
+                  .beta = zero,
+                  .mean = zero,
+                  .inv_std = one,
+                  .dy = dy,
+                  .dy2 = kNone},
+                 dx, none, dgamma, dbeta);
+  EXPECT_EQ(dx.ptr<float>()[0], -1);
+  EXPECT_EQ(dx.ptr<float>()[1], 1);
 }
 
 TEST(BatchNorm, RefusesWrongArguments) {

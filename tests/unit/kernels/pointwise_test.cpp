@@ -107,16 +107,18 @@ TEST(Add, FwdMatchesReference) {
   }
 }
 
-TEST(Add, AccumulateAndCopyMatchReference) {
+TEST(Add, AccumulateScaleAndCopyMatchReference) {
   for (const Shape& s : kShapes) {
     expect_matches_reference({
         .in = {normal(s, 1)},
         .out = {{.name = "accumulate", .shape = s, .initial = normal(s, 2)},
+                {.name = "scale", .shape = s, .initial = normal(s, 3)},
                 {.name = "copy", .shape = s}},
         .run =
             [](Context& ctx, GradMode, const Tensors& in, Tensors& out) {
               accumulate(ctx, in[0], out[0]);
-              copy(ctx, in[0], out[1]);
+              scale(ctx, -1.5, out[1]);
+              copy(ctx, in[0], out[2]);
             },
     });
   }

@@ -56,6 +56,57 @@ TEST(GatherRows, CopiesWholeRowsOfAnyType) {
   }
 }
 
+TEST(CompactRows, MovesRowsToTheFrontAndLeavesTheRest) {
+  const Ids cases[] = {{}, {0}, {5}, {0, 2, 3}, {1, 2, 4, 5}, {0, 1, 2, 3, 4, 5}};
+  for (const Ids& ids : cases) {
+    for (const Shape& shape : {Shape{6}, Shape{6, 3}, Shape{6, 40, 40, 33}}) {
+      for (const Backend backend : {Backend::kRef, Backend::kCpu}) {
+        Context ctx(backend, 2);
+        const Tensor before = converted(normal(shape, 1), DType::kF32, host_memory());
+        Tensor x = before.clone(host_memory());
+        compact_rows(ctx, x, ids);
+        for (std::int64_t n = 0; n < 6; ++n) {
+          const auto i = static_cast<std::size_t>(n);
+          const std::int64_t from = i < ids.size() ? ids[i] : n;
+          EXPECT_TRUE(same_bits(x.rows(n, 1), before.rows(from, 1))) << name(backend) << n;
+        }
+      }
+    }
+  }
+}
+
+TEST(CompactRows, RefusesRowsThatAreNotAscending) {
+  Context ctx(Backend::kCpu);
+  Tensor x = normal({3, 4}, 1);
+  const Ids twice = {1, 1}, down = {2, 0}, beyond = {3};
+  EXPECT_TRUE(refused("compact_rows", "ascending", [&] { compact_rows(ctx, x, twice); }));
+  EXPECT_TRUE(refused("compact_rows", "row[1]=0", [&] { compact_rows(ctx, x, down); }));
+  EXPECT_TRUE(refused("compact_rows", "row[0]=3", [&] { compact_rows(ctx, x, beyond); }));
+}
+
+TEST(ProjectOutRows, LeavesWhatIsOrthogonal) {
+  Context ctx(Backend::kRef);
+  const Tensor w = normal({5, 3, 7}, 1);
+  std::fill_n(w.rows(2, 1).ptr<double>(), 21, 0.0);
+  const Tensor before = normal({5, 3, 7}, 2);
+  Tensor g = before.clone(host_memory());
+  project_out_rows(ctx, w, g);
+  for (std::int64_t k = 0; k < 5; ++k) {
+    double along = 0, length = 0, was = 0;
+    for (std::int64_t j = 0; j < 21; ++j) {
+      const double v = element(w, 21 * k + j);
+      along += v * element(g, 21 * k + j);
+      was += v * element(before, 21 * k + j);
+      length += v * v;
+    }
+    EXPECT_NEAR(along, 0, 1e-12);
+    for (std::int64_t j = 0; j < 21; ++j) {
+      const double away = length > 0 ? was / length * element(w, 21 * k + j) : 0;
+      EXPECT_NEAR(element(g, 21 * k + j), element(before, 21 * k + j) - away, 1e-12);
+    }
+  }
+}
+
 TEST(ScatterAddRows, MatchesReference) {
   for (const Ids& ids : kIds) {
     for (const Shape& row : {Shape{6}, Shape{6, 3}, Shape{6, 5, 7, 33}}) {

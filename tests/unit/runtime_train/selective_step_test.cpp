@@ -288,10 +288,23 @@ TEST(SelectiveBackprop, A20_EveryTrainingForwardMovesTheStatistics) {
 }
 
 TEST(SelectiveStep, WarmStepAllocatesNothing) {
-  for (const char* sampler : {"traditional", "sb"}) {
+  struct Case {
+    const char* sampler;
+    CacheMode cache;
+  };
+  for (const Case& c : {Case{"traditional", CacheMode::kRecompute},
+                        {"sb", CacheMode::kRecompute},
+                        {"sb", CacheMode::kReuse},
+                        {"sb", CacheMode::kMasked}}) {
+    const char* sampler = c.sampler;
     StatsResource stats(host_memory());
     const Json options = std::string(sampler) == "sb" ? kSelectHalf : Json::object();
-    SmallRun run({.model = "resnet8", .sampler = sampler, .sampler_options = options}, stats);
+    SmallRun run({.model = "resnet8",
+                  .norm = Norm::kGroup,
+                  .cache = c.cache,
+                  .sampler = sampler,
+                  .sampler_options = options},
+                 stats);
     run.run_epoch(0);
     run.run_epoch(1);
     const std::int64_t before = stats.allocations();

@@ -2,7 +2,6 @@
 #include "tests/unit/runtime_train/small_run.h"
 
 #include "graph/plan/fuse.h"
-#include "models/spec/model_spec.h"
 #include "runtime/data/augment.h"
 #include "sampler/select/registry.h"
 
@@ -19,20 +18,27 @@ data::DatasetPtr synthetic(std::int64_t examples) {
 
 }  // namespace
 
-std::unique_ptr<train::Network> small_network(Context& ctx, const std::string& model,
-                                              std::uint64_t seed, const std::string& optimizer) {
-  const Graph graph = fuse(build_model(parse_model_spec(model), {}));
+std::unique_ptr<train::Network> small_network(Context& ctx, const SmallRunOptions& options) {
+  const Graph graph = fuse(build_model(parse_model_spec(options.model), {.norm = options.norm}));
   return std::make_unique<train::Network>(
       ctx, graph,
-      train::Network::Options{
-          .max_batch = kLargestBatch, .optimizer = {.name = optimizer}, .seed = seed});
+      train::Network::Options{.max_batch = kLargestBatch,
+                              .optimizer = {.name = options.optimizer},
+                              .seed = options.seed,
+                              .cache = options.cache,
+                              .row_sparse_norm = options.row_sparse_norm});
+}
+
+std::unique_ptr<train::Network> small_network(Context& ctx, const std::string& model,
+                                              std::uint64_t seed, const std::string& optimizer) {
+  return small_network(ctx, {.model = model, .optimizer = optimizer, .seed = seed});
 }
 
 SmallRun::SmallRun(const SmallRunOptions& options, MemoryResource& memory)
     : options_(options),
       ctx_(Backend::kCpu, options.threads, memory),
       data_(synthetic(options.examples)),
-      network_(small_network(ctx_, options.model, options.seed, options.optimizer)),
+      network_(small_network(ctx_, options)),
       sampler_(make_sampler(options.sampler, options.sampler_options)),
       lr_(std::make_unique<LrPolicy>(
           parse_lr_spec(options.lr_policy, {.base_lr = options.lr, .epochs = 10}),

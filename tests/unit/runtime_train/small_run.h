@@ -9,6 +9,7 @@
 
 #include "engine/device/context.h"
 #include "layers/optim/lr_policy.h"
+#include "models/spec/model_spec.h"
 #include "runtime/data/loader.h"
 #include "runtime/data/synthetic.h"
 #include "runtime/train/network.h"
@@ -21,6 +22,9 @@ namespace graft::testing {
 
 struct SmallRunOptions {
   std::string model = "small_cnn";
+  Norm norm = Norm::kBatch;
+  CacheMode cache = CacheMode::kRecompute;
+  RowSparseNorm row_sparse_norm = RowSparseNorm::kRefuse;
   std::string sampler = "traditional";
   Json sampler_options = Json::object();
   std::string optimizer = "sgd";
@@ -61,6 +65,8 @@ class SmallRun {
 };
 
 /// A network as SmallRun makes it.
+[[nodiscard]] std::unique_ptr<train::Network> small_network(Context& ctx,
+                                                            const SmallRunOptions& options);
 [[nodiscard]] std::unique_ptr<train::Network> small_network(Context& ctx, const std::string& model,
                                                             std::uint64_t seed,
                                                             const std::string& optimizer = "sgd");
