@@ -153,7 +153,7 @@ void SelectiveStep::enqueue(const Network::Rows& slice, bool last) {
                        .weight = selection_.weights[i] * planned,
                        .slot = pool_.put(slice.x, slice.y, row)});
   }
-  queue_.push_slice(static_cast<std::int64_t>(slice.ids.size()), queued_, last);
+  queue_.push_slice(static_cast<std::int64_t>(slice.ids.size()), queued_, last, selection_.hold);
 }
 
 void SelectiveStep::train(const std::vector<QueuedExample>& batch, const Progress& before_slice) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sampler/score/priority.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <utility>
 

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace graft {
-
-/// Selection probability max(p_min, percentile^beta); 0^0 is 1, so beta 0 selects everything.
-/// percentile, p_min in [0, 1]; beta >= 0. For a stationary stream the mean is 1 / (beta + 1).
-[[nodiscard]] inline double selection_probability(double percentile, double beta, double p_min) {
-  return std::max(p_min, std::pow(percentile, beta));
-}
 
 /// The function F from a loss percentile to a selection probability, both in [0, 1]. A value.
 /// Source: power, thesis section 3.3; linear, section 4.2; the Beta families, spec 3.5 item 4.
