@@ -165,7 +165,7 @@ void SelectiveStep::enqueue(const Network::Rows& slice, bool last) {
                        .weight = selection_.weights[i] * planned_weight(id),
                        .slot = pool_.put(slice.x, slice.y, row)});
   }
-  queue_.push_slice(static_cast<std::int64_t>(slice.ids.size()), queued_, last);
+  queue_.push_slice(static_cast<std::int64_t>(slice.ids.size()), queued_, last, selection_.hold);
 }
 
 float SelectiveStep::planned_weight(std::int64_t id) const {

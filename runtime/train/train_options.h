@@ -94,7 +94,9 @@ struct TrainOptions {
       "network, e.g. resnet20, wrn-16-2; `graft inspect models` lists them");
     v("norm", norm, Scope::kRun, "normalisation: batch or group");
     v("sampler", sampler, Scope::kRun,
-      "which examples are backpropagated: traditional, sb, random");
+      "which examples are backpropagated: traditional, sb, stale, kath18, infobatch, kakurenbo, "
+      "rho, "
+      "batchsb, predicted, topk, lowk, random");
     v("sampler_preset", sampler_preset, Scope::kRun, "paper (as published) or default");
     v("beta", beta, Scope::kRun, "selectivity: probability = percentile^beta; 2 keeps a third");
     v("priority", priority, Scope::kRun,

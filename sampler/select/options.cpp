@@ -2,6 +2,7 @@
 #include "sampler/select/options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "engine/core/text.h"
@@ -40,6 +41,9 @@ void OptionReader::operator()(std::string_view key, std::int64_t& value) {
   if (given == nullptr) return;
   std::optional<std::int64_t> read;
   if (given->is_number_integer()) read = given->get<std::int64_t>();
+  if (given->is_number_float() && std::nearbyint(given->get<double>()) == given->get<double>()) {
+    read = static_cast<std::int64_t>(given->get<double>());
+  }
   if (given->is_string()) read = parse_int(given->get_ref<const std::string&>());
   if (!read) wrong_type(key, "a whole number");
   value = *read;
@@ -59,6 +63,20 @@ void OptionReader::operator()(std::string_view key, std::string& value) {
   if (given == nullptr) return;
   if (!given->is_string()) wrong_type(key, "text");
   value = given->get<std::string>();
+}
+
+void OptionReader::operator()(std::string_view key, Priority& value) {
+  std::string text;
+  double beta = -1;
+  (*this)(key, text);
+  (*this)("beta", beta);
+  const bool has_text = json_.contains(key), has_beta = json_.contains("beta");
+  if (has_text && has_beta) {
+    fail(Errc::kUsage, owner_, ": beta and ", key, " exclude each other, got ", beta, " and '",
+         text, "'; beta is short for ", key, " power:beta");
+  }
+  if (has_text) value = Priority::parse(text);
+  if (has_beta) value = Priority::power(beta);
 }
 
 void OptionReader::reject_unknown() const {

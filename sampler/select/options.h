@@ -13,6 +13,7 @@
 #include "engine/core/text.h"
 #include "engine/io/json.h"
 #include "sampler/score/loss_history.h"
+#include "sampler/score/priority.h"
 #include "sampler/select/train_queue.h"
 
 namespace graft {
@@ -22,7 +23,8 @@ inline constexpr std::array<E, 0> kAllOf{};
 template <>
 inline constexpr std::array kAllOf<Ties> = {Ties::kStrict, Ties::kMid, Ties::kWeak};
 template <>
-inline constexpr std::array kAllOf<QueueMode> = {QueueMode::kDrainAll, QueueMode::kOneStepPerSlice};
+inline constexpr std::array kAllOf<QueueMode> = {QueueMode::kDrainAll, QueueMode::kOneStepPerSlice,
+                                                 QueueMode::kFlushSlice};
 template <>
 inline constexpr std::array kAllOf<EpochEnd> = {EpochEnd::kFlush, EpochEnd::kCarry,
                                                 EpochEnd::kDiscard, EpochEnd::kAuthors};
@@ -39,6 +41,8 @@ class OptionReader {
   void operator()(std::string_view key, std::int64_t& value);
   void operator()(std::string_view key, bool& value);
   void operator()(std::string_view key, std::string& value);
+  /// Priority::parse() of the text; the number "beta" is short for "power:beta".
+  void operator()(std::string_view key, Priority& value);
   template <class E>
   requires std::is_enum_v<E>
   void operator()(std::string_view key, E& value) {
@@ -80,9 +84,23 @@ class OptionWriter {
     else
       json_[std::string(key)] = value;
   }
+  void operator()(std::string_view key, const Priority& value) {
+    if (value.kind() == Priority::Kind::kPower)
+      json_["beta"] = value.x().front();
+    else
+      json_[std::string(key)] = value.text();
+  }
 
  private:
   Json& json_;
 };
+
+/// Name and options, as Sampler::describe() returns them.
+template <class Options>
+[[nodiscard]] Json describe_options(std::string_view name, Options options) {
+  Json out = {{"name", name}};
+  options.visit(OptionWriter(out));
+  return out;
+}
 
 }  // namespace graft

@@ -5,24 +5,23 @@
 #include <cmath>
 
 #include "engine/core/error.h"
-#include "sampler/score/priority.h"
 
 namespace graft {
 
 void PowerOptions::check() const {
-  if (!(std::isfinite(beta) && beta >= 0)) {
-    fail(Errc::kUsage, "sampler: beta must be 0 or more, got ", beta);
-  }
   if (!(p_min >= 0 && p_min <= 1)) {
     fail(Errc::kUsage, "sampler: p_min must be in [0, 1], got ", p_min);
+  }
+  if (unbiased && p_min == 0) {
+    fail(Errc::kUsage,
+         "sampler: unbiased weighs a loss by 1 / P, so that no example may have P = 0: set p_min "
+         "above 0 (e.g. 0.1), got ",
+         p_min);
   }
   if (prime_epochs < 0) {
     fail(Errc::kUsage, "sampler: prime_epochs must be 0 or more, got ", prime_epochs);
   }
-  if (queue.watchdog_batches < 0) {
-    fail(Errc::kUsage, "sampler: watchdog_batches must be 0 (off) or more, got ",
-         queue.watchdog_batches);
-  }
+  queue.check();
 }
 
 PowerOptions PowerOptions::paper() {
@@ -46,39 +45,50 @@ EpochPlan PowerSampler::before_epoch(const EpochInfo& info) {
   return {};
 }
 
+bool PowerSampler::needs_forward(const Candidates&, std::size_t) const { return true; }
+
+bool PowerSampler::eligible(std::size_t) const { return true; }
+
+std::span<const float> PowerSampler::complete(const Candidates& candidates) {
+  return candidates.losses;
+}
+
+double PowerSampler::probability(double c) const {
+  return std::max(power_.p_min, power_.priority(c));
+}
+
 void PowerSampler::needs_selection_forward(const Candidates& candidates,
                                            std::span<std::uint8_t> out) const {
   GRAFT_CHECK_EQ(candidates.ids.size(), out.size());
-  std::fill(out.begin(), out.end(), scores_candidates() ? std::uint8_t{1} : std::uint8_t{0});
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = forwarded(candidates, i) ? 1 : 0;
 }
 
 Selection PowerSampler::select(const Candidates& candidates) {
   const std::size_t n = candidates.ids.size();
   GRAFT_CHECK_EQ(candidates.u_select.size(), n);
-  if (scores_candidates()) GRAFT_CHECK_EQ(candidates.losses.size(), n);
-  for (std::size_t i = 0; i < candidates.losses.size(); ++i) {
-    if (!std::isfinite(candidates.losses[i])) {
-      fail(Errc::kNumerical, "loss of example ", candidates.ids[i], " in epoch ", epoch_, " is ",
-           candidates.losses[i], ": lower the learning rate or check the input");
-    }
+  Candidates known = candidates;
+  if (scores_candidates()) {
+    known.losses = complete(candidates);
+    GRAFT_CHECK_EQ(known.losses.size(), n);
+    require_finite_losses(known);
+    observe(known, priming());
   }
-  if (scores_candidates()) observe(candidates.losses, priming());
   Selection out;
   out.probability.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
-    const double p =
-        priming() ? 1.0 : selection_probability(score(candidates, i), power_.beta, power_.p_min);
+    double p = 1;
+    if (!priming()) p = eligible(i) ? probability(score(known, i)) : 0;
     out.probability[i] = p;
-    if (static_cast<double>(candidates.u_select[i]) < p) {
-      out.rows.push_back(static_cast<std::int32_t>(i));
-    }
+    if (static_cast<double>(candidates.u_select[i]) >= p) continue;
+    out.rows.push_back(static_cast<std::int32_t>(i));
+    out.weights.push_back(power_.unbiased ? static_cast<float>(1 / p) : 1.0F);
   }
-  out.weights.assign(out.rows.size(), 1.0F);
   return out;
 }
 
-void PowerSampler::on_training_scores(std::span<const std::int64_t>, const ExampleScores& scores) {
-  if (!scores_candidates()) observe(scores.losses, true);
+void PowerSampler::on_training_scores(std::span<const std::int64_t> ids,
+                                      const ExampleScores& scores) {
+  if (!scores_candidates()) observe({.ids = ids, .losses = scores.losses}, true);
 }
 
 SamplerState PowerSampler::state() const {
@@ -89,11 +99,7 @@ SamplerState PowerSampler::state() const {
 
 void PowerSampler::restore(const SamplerState& state) {
   Sampler::restore(state);
-  const auto epoch = state.meta.find("epoch");
-  if (epoch == state.meta.end() || !epoch->is_number_integer()) {
-    fail(Errc::kModel, "checkpoint: the state of sampler '", name(), "' lacks its epoch");
-  }
-  epoch_ = *epoch;
+  epoch_ = state.integer("epoch");
 }
 
 }  // namespace graft

@@ -9,12 +9,7 @@ namespace graft {
 RandomSelection::RandomSelection(const PowerOptions& options)
     : PowerSampler(options), options_(options) {}
 
-Json RandomSelection::describe() const {
-  Json out = {{"name", name()}};
-  PowerOptions options = options_;
-  options.visit(OptionWriter(out));
-  return out;
-}
+Json RandomSelection::describe() const { return describe_options(name(), options_); }
 
 double RandomSelection::score(const Candidates& candidates, std::size_t i) const {
   GRAFT_CHECK_EQ(candidates.u_score.size(), candidates.ids.size());

@@ -15,7 +15,7 @@ class RandomSelection final : public PowerSampler {
   [[nodiscard]] Json describe() const override;
 
  private:
-  void observe(std::span<const float>, bool) override {}
+  void observe(const Candidates&, bool) override {}
   [[nodiscard]] double score(const Candidates& candidates, std::size_t i) const override;
 
   PowerOptions options_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +19,13 @@ namespace graft {
                                                     const Json& options = {});
 
 /// In the order in which help shows them.
-[[nodiscard]] std::vector<std::string_view> sampler_names();
+[[nodiscard]] std::vector<std::string> sampler_names();
+
+/// Makes a sampler of the options in a JSON object, which include "preset".
+using SamplerFactory = std::function<std::unique_ptr<Sampler>(const Json& options)>;
+
+/// Adds a sampler that make_sampler(), and so `--sampler`, knows from now on. Call it before
+/// threads are started. Throws Error(kUsage) if the name is taken.
+void register_sampler(std::string name, SamplerFactory factory);
 
 }  // namespace graft

@@ -58,16 +58,26 @@ struct Selection {
                                     ///< replacement may name a row more than once
   std::vector<float> weights;       ///< of the losses of `rows`
   std::vector<double> probability;  ///< of each candidate; empty if the policy takes all
+  bool hold = false;  ///< no batch is trained with this slice, unless it ends the epoch
 };
 
 /// What a checkpoint keeps of a policy.
 struct SamplerState {
   Json meta;
   std::map<std::string, std::vector<float>> arrays;
+
+  /// What a restore needs. Throw Error(kModel) naming the key if it is not there or of another
+  /// type.
+  [[nodiscard]] const std::vector<float>& array(const std::string& key) const;
+  [[nodiscard]] std::int64_t integer(const std::string& key) const;
+  [[nodiscard]] double number(const std::string& key) const;
 };
 
-/// Decides which candidates are backpropagated. One object lives through a run; calls come from one
-/// thread. Options are checked at construction.
+/// Throws Error(kNumerical) that names the first candidate whose loss is not finite.
+void require_finite_losses(const Candidates& candidates);
+
+/// Decides which candidates are backpropagated; as it is, all of them without a selection forward.
+/// One object lives through a run; calls come from one thread. Options are checked at construction.
 class Sampler {
  public:
   Sampler() = default;
@@ -90,17 +100,18 @@ class Sampler {
   /// Sets out[i] to 1 where select() needs the loss of candidate i, else to 0. The candidates have
   /// ids and uniforms, no losses.
   virtual void needs_selection_forward(const Candidates& candidates,
-                                       std::span<std::uint8_t> out) const = 0;
+                                       std::span<std::uint8_t> out) const;
   /// Throws Error(kNumerical) that names the example if a loss that it needs is not finite.
-  virtual Selection select(const Candidates& candidates) = 0;
+  virtual Selection select(const Candidates& candidates);
   /// Scores of the training forward (training mode), where they cost nothing.
   virtual void on_training_scores(std::span<const std::int64_t> ids, const ExampleScores& scores);
   /// Scores of the examples of EpochPlan::refresh, in evaluation mode, before end_of_epoch().
   virtual void on_refresh_scores(std::span<const std::int64_t> ids, const ExampleScores& scores);
   virtual void end_of_epoch(const EpochInfo& info);
 
-  /// Whether it compares losses with what a model makes of an example that it never trained on.
-  [[nodiscard]] virtual bool wants_irreducible_losses() const { return false; }
+  /// Epochs for which to train, before a run of `epochs`, a model on examples that the run leaves
+  /// out: the policy compares losses with that model's. 0: it needs none, or has them.
+  [[nodiscard]] virtual std::int64_t irreducible_epochs(std::int64_t epochs) const;
   /// One value an example of the training set, before the first epoch; NaN where the example is
   /// not to be trained on.
   virtual void set_irreducible_losses(std::span<const float> by_id);

@@ -21,7 +21,7 @@ const SelectiveBackpropOptions& checked(const SelectiveBackpropOptions& options)
 
 void SelectiveBackpropOptions::check() const {
   PowerOptions::check();
-  if (history <= 0) fail(Errc::kUsage, "sampler sb: R must be above 0, got ", history);
+  if (history <= 0) fail(Errc::kUsage, "sampler: R must be above 0, got ", history);
 }
 
 SelectiveBackpropOptions SelectiveBackpropOptions::paper() {
@@ -36,20 +36,20 @@ SelectiveBackpropOptions SelectiveBackpropOptions::standard() { return {PowerOpt
 SelectiveBackprop::SelectiveBackprop(const SelectiveBackpropOptions& options)
     : PowerSampler(options), options_(checked(options)), history_(options.history) {}
 
-Json SelectiveBackprop::describe() const {
-  Json out = {{"name", name()}};
-  SelectiveBackpropOptions options = options_;
-  options.visit(OptionWriter(out));
-  return out;
-}
+Json SelectiveBackprop::describe() const { return describe_options(name(), options_); }
 
-void SelectiveBackprop::observe(std::span<const float> losses, bool priming) {
+void SelectiveBackprop::observe(const Candidates& candidates, bool priming) {
+  const auto losses = candidates.losses;
   if (std::ssize(losses) > history_.capacity()) {
-    fail(Errc::kConfig, "sampler sb: a slice of ", losses.size(),
+    fail(Errc::kConfig, "sampler ", name(), ": a slice of ", losses.size(),
          " candidates does not fit its R = ", history_.capacity(), " losses; set R to at least ",
          4 * losses.size());
   }
   if (!priming || options_.prime_feeds_history) history_.push(losses);
+}
+
+double SelectiveBackprop::percentile(float loss) const {
+  return history_.percentile(loss, options_.tie);
 }
 
 double SelectiveBackprop::score(const Candidates& candidates, std::size_t i) const {
@@ -64,16 +64,13 @@ SamplerState SelectiveBackprop::state() const {
 
 void SelectiveBackprop::restore(const SamplerState& state) {
   PowerSampler::restore(state);
-  const auto saved = state.arrays.find(kHistory);
-  if (saved == state.arrays.end() || std::ssize(saved->second) > history_.capacity() ||
-      !std::all_of(saved->second.begin(), saved->second.end(),
-                   [](float loss) { return std::isfinite(loss); })) {
-    fail(Errc::kModel,
-         "checkpoint: the loss history of sampler sb is missing, not finite or "
-         "longer than R = ",
-         history_.capacity());
+  const std::vector<float>& saved = state.array(kHistory);
+  if (std::ssize(saved) > history_.capacity() ||
+      !std::all_of(saved.begin(), saved.end(), [](float loss) { return std::isfinite(loss); })) {
+    fail(Errc::kModel, "checkpoint: the loss history of sampler '", name(),
+         "' is not finite or longer than R = ", history_.capacity());
   }
-  history_.restore(saved->second);
+  history_.restore(saved);
 }
 
 }  // namespace graft

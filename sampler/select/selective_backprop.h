@@ -30,7 +30,7 @@ struct SelectiveBackpropOptions : PowerOptions {
 /// Selective-Backprop: c is the percentile of a candidate's loss among the last R losses, into
 /// which the whole slice is pushed before any of it is scored. Source: Jiang et al., "Accelerating
 /// Deep Learning by Focusing on the Biggest Losers", 2019.
-class SelectiveBackprop final : public PowerSampler {
+class SelectiveBackprop : public PowerSampler {
  public:
   explicit SelectiveBackprop(const SelectiveBackpropOptions& options);
 
@@ -41,10 +41,14 @@ class SelectiveBackprop final : public PowerSampler {
 
   [[nodiscard]] const LossHistory& history() const { return history_; }
 
- private:
+ protected:
   /// Throws Error(kConfig) if a slice is longer than the window.
-  void observe(std::span<const float> losses, bool priming) override;
-  [[nodiscard]] double score(const Candidates& candidates, std::size_t i) const override;
+  void observe(const Candidates& candidates, bool priming) override;
+  /// c of a loss.
+  [[nodiscard]] double percentile(float loss) const;
+
+ private:
+  [[nodiscard]] double score(const Candidates& candidates, std::size_t i) const final;
 
   SelectiveBackpropOptions options_;
   LossHistory history_;

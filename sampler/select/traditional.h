@@ -10,9 +10,6 @@ class Traditional final : public Sampler {
  public:
   [[nodiscard]] std::string_view name() const override { return "traditional"; }
   [[nodiscard]] Json describe() const override;
-  void needs_selection_forward(const Candidates& candidates,
-                               std::span<std::uint8_t> out) const override;
-  Selection select(const Candidates& candidates) override;
 };
 
 }  // namespace graft

@@ -8,7 +8,15 @@
 namespace graft {
 
 std::string_view name(QueueMode mode) {
-  return mode == QueueMode::kDrainAll ? "drain_all" : "one_step_per_slice";
+  switch (mode) {
+    case QueueMode::kDrainAll:
+      return "drain_all";
+    case QueueMode::kOneStepPerSlice:
+      return "one_step_per_slice";
+    case QueueMode::kFlushSlice:
+      return "flush_slice";
+  }
+  return "?";
 }
 
 std::string_view name(EpochEnd end) {
@@ -25,6 +33,12 @@ std::string_view name(EpochEnd end) {
   return "?";
 }
 
+void QueueOptions::check() const {
+  if (watchdog_batches < 0) {
+    fail(Errc::kUsage, "sampler: watchdog_batches must be 0 (off) or more, got ", watchdog_batches);
+  }
+}
+
 TrainQueue::TrainQueue(const QueueOptions& options, std::int64_t batch)
     : options_(options), batch_(batch) {
   GRAFT_CHECK(batch > 0, "batch of ", batch);
@@ -32,19 +46,20 @@ TrainQueue::TrainQueue(const QueueOptions& options, std::int64_t batch)
 }
 
 void TrainQueue::push_slice(std::int64_t candidates, std::span<const QueuedExample> selected,
-                            bool last_of_epoch) {
+                            bool last_of_epoch, bool hold) {
   GRAFT_CHECK(!slice_open_, "the slice before still has batches: call next until it is false");
   GRAFT_CHECK(std::ssize(selected) <= candidates, selected.size(), " selected of ", candidates);
   queue_.insert(queue_.end(), selected.begin(), selected.end());
   candidates_since_update_ += candidates;
   batches_of_slice_ = 0;
-  slice_open_ = true;
+  slice_open_ = last_of_epoch || !hold;
   last_of_epoch_ = last_of_epoch;
   dropped_.clear();
 }
 
 std::int64_t TrainQueue::next_size() const {
-  const bool flushing = last_of_epoch_ && options_.epoch_end == EpochEnd::kFlush;
+  const bool flushing = options_.mode == QueueMode::kFlushSlice ||
+                        (last_of_epoch_ && options_.epoch_end == EpochEnd::kFlush);
   if (options_.mode == QueueMode::kOneStepPerSlice && batches_of_slice_ > 0 && !flushing) return 0;
   if (size() >= batch_) return batch_;
   const bool authors_partial =

@@ -13,6 +13,7 @@ namespace graft {
 enum class QueueMode : std::uint8_t {
   kDrainAll,         ///< every full batch that is there
   kOneStepPerSlice,  ///< at most one, as the authors' loop; a backlog can grow
+  kFlushSlice,       ///< every full batch, then the rest as a smaller one: nothing waits
 };
 
 /// What happens at the end of an epoch to selected examples that do not fill a batch.
@@ -23,7 +24,7 @@ enum class EpochEnd : std::uint8_t {
   kAuthors,  ///< trained if the last slice trained nothing, otherwise carried
 };
 
-/// "drain_all", "one_step_per_slice"; "flush", "carry", "discard", "authors".
+/// "drain_all", "one_step_per_slice", "flush_slice"; "flush", "carry", "discard", "authors".
 [[nodiscard]] std::string_view name(QueueMode mode);
 [[nodiscard]] std::string_view name(EpochEnd end);
 
@@ -32,6 +33,15 @@ struct QueueOptions {
   EpochEnd epoch_end = EpochEnd::kFlush;
   /// Error if more than this many batches' worth of candidates pass without an update; 0: never.
   std::int64_t watchdog_batches = 256;
+
+  template <class V>
+  void visit(V&& v) {
+    v("queue_mode", mode);
+    v("epoch_end", epoch_end);
+    v("watchdog_batches", watchdog_batches);
+  }
+  /// Throws Error(kUsage) for a value out of range.
+  void check() const;
 };
 
 /// A selected example on its way into a batch.
@@ -52,9 +62,10 @@ class TrainQueue {
   TrainQueue(const QueueOptions& options, std::int64_t batch);
 
   /// Appends the selected examples of a slice of `candidates` candidates, in their order.
-  /// The slice before it must be finished.
+  /// The slice before it must be finished. hold: it is finished at once, unless it is the last of
+  /// its epoch.
   void push_slice(std::int64_t candidates, std::span<const QueuedExample> selected,
-                  bool last_of_epoch);
+                  bool last_of_epoch, bool hold = false);
 
   /// True: `batch` holds the examples of the next update, which the caller makes now. False: the
   /// slice is finished. Throws Error(kConfig) when the watchdog fires.

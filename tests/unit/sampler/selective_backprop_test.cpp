@@ -29,7 +29,7 @@ constexpr std::int64_t kSlice = 128;
 
 SelectiveBackpropOptions options(double beta, std::int64_t prime_epochs) {
   SelectiveBackpropOptions o = SelectiveBackpropOptions::standard();
-  o.beta = beta;
+  o.priority = Priority::power(beta);
   o.p_min = 0;
   o.prime_epochs = prime_epochs;
   return o;
@@ -166,7 +166,8 @@ TEST(SelectiveBackprop, SliceLongerThanTheWindowIsRefused) {
 }
 
 TEST(SelectiveBackprop, RestoredStateGoesOnIdentically) {
-  for (const char* sampler : {"sb", "random", "traditional"}) {
+  for (const char* sampler :
+       {"sb", "random", "traditional", "stale", "predicted", "batchsb", "topk"}) {
     const auto original = make_sampler(sampler);
     (void)selected_ids(*original, 1, 0, 3000, kSlice);
     (void)selected_ids(*original, 1, 1, 1000, kSlice);

@@ -26,7 +26,7 @@ constexpr std::int64_t kSlice = 128;
 
 SelectiveBackpropOptions paper(double beta, std::int64_t prime_epochs = 0) {
   SelectiveBackpropOptions o = SelectiveBackpropOptions::paper();
-  o.beta = beta;
+  o.priority = Priority::power(beta);
   o.prime_epochs = prime_epochs;
   return o;
 }
@@ -224,7 +224,7 @@ TEST(SelectiveBackprop, A08_RandomControlIgnoresTheLoss) {
   const std::int64_t n = 100000;
   for (const double beta : {1., 2., 3.}) {
     PowerOptions options = PowerOptions::paper();
-    options.beta = beta;
+    options.priority = Priority::power(beta);
     options.prime_epochs = 0;
     RandomSelection random(options);
     double selected = 0, loss = 0, loss2 = 0, both = 0;

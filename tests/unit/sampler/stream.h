@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "engine/core/rng.h"
@@ -50,6 +51,20 @@ inline void run_epoch(Sampler& sampler, std::uint64_t seed, std::uint32_t epoch,
     const Slice slice = make_slice(seed, epoch, first, std::min(slice_size, n - first));
     each(slice, sampler.select(slice.view()));
   }
+}
+
+/// As the trainer does: losses of only those candidates that the sampler wants forwarded. Returns
+/// how many they were; `slice` keeps NaN for the others, and no losses if there is none.
+inline std::int64_t hide_unasked_losses(const Sampler& sampler, Slice& slice) {
+  std::vector<std::uint8_t> needed(slice.ids.size());
+  sampler.needs_selection_forward(
+      {.ids = slice.ids, .u_select = slice.u_select, .u_score = slice.u_score}, needed);
+  for (std::size_t i = 0; i < needed.size(); ++i) {
+    if (needed[i] == 0) slice.losses[i] = std::numeric_limits<float>::quiet_NaN();
+  }
+  const auto forwards = std::count(needed.begin(), needed.end(), std::uint8_t{1});
+  if (forwards == 0) slice.losses.clear();
+  return forwards;
 }
 
 /// Standard deviation of a fraction s of n independent draws.
