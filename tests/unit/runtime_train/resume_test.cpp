@@ -133,6 +133,13 @@ TEST(ResumeOnTwoThreads, IsBitwise) {
   (void)check_interrupted_run(o, 1);
 }
 
+TEST(ResumeWithProbes, IsBitwise) {
+  TrainOptions o = small_options({});
+  o.sampler = "sb";
+  o.probes = "all";
+  (void)check_interrupted_run(o, 4);
+}
+
 TEST_P(Resume, OfAKilledRunIsBitwise) {
   const TempFolder folder;
   const fs::path whole = folder / "whole";
