@@ -95,15 +95,12 @@ TEST(SvgChart, ScaleMapsItsRange) {
 }
 
 LineChart chart_of(std::vector<Point> points) {
-  return {.title = "a <title> & more",
-          .x = {"x < 3", ScaleKind::kZero, NumberStyle::kPlain},
-          .y = {"y", ScaleKind::kLinear, NumberStyle::kPercent},
-          .series = {{.name = "\"SB\" <b>",
-                      .color = 9,
-                      .dashed = true,
-                      .faint = false,
-                      .points = std::move(points)}},
-          .reference = ReferenceLine{.y = .5, .label = "1.2 × <T>"}};
+  return {
+      .title = "a <title> & more",
+      .x = {"x < 3", ScaleKind::kZero, NumberStyle::kPlain},
+      .y = {"y", ScaleKind::kLinear, NumberStyle::kPercent},
+      .series = {{.name = "\"SB\" <b>", .color = 13, .dashed = true, .points = std::move(points)}},
+      .reference = ReferenceLine{.y = .5, .label = "1.2 × <T>"}};
 }
 
 std::size_t count(const std::string& text, const std::string& part) {
@@ -117,7 +114,7 @@ TEST(SvgChart, LineChartIsWellFormedAndEscaped) {
   EXPECT_EQ(markup_error(svg), "");
   EXPECT_THAT(svg, Not(HasSubstr("<b>")));
   EXPECT_THAT(svg, HasSubstr("&quot;SB&quot; &lt;b&gt;: 70 % at 1 x &lt; 3"));
-  EXPECT_THAT(svg, HasSubstr("line c1 dashed"));  // colours repeat after eight
+  EXPECT_THAT(svg, HasSubstr("line c1 dashed"));  // colours repeat after twelve
   EXPECT_EQ(count(svg, "<circle"), 3u);
 }
 
