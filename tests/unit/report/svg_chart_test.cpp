@@ -118,6 +118,18 @@ TEST(SvgChart, LineChartIsWellFormedAndEscaped) {
   EXPECT_EQ(count(svg, "<circle"), 3u);
 }
 
+TEST(SvgChart, BandsAndLonePoints) {
+  LineChart chart = chart_of({{0, .2}, {1, .4}});
+  chart.series[0].joined = false;
+  chart.bands = {{.color = 2, .low = {{0, .1}, {1, .3}}, .high = {{0, .3}, {1, 1.1}}}};
+  const std::string svg = to_svg(chart);
+  EXPECT_EQ(markup_error(svg), "");
+  EXPECT_THAT(svg, Not(HasSubstr("class=\"line")));
+  EXPECT_EQ(count(svg, "<circle"), 2U);
+  EXPECT_EQ(count(svg, "class=\"band c2\""), 1U);
+  EXPECT_THAT(svg, HasSubstr(">100 %<")) << "the axis covers the band";
+}
+
 TEST(SvgChart, GapsInterruptTheLine) {
   const std::string svg = to_svg(chart_of({{0, .1}, {1, .2}, {2, kNan}, {3, .3}, {4, .4}}));
   EXPECT_EQ(count(svg, "<circle"), 4u);

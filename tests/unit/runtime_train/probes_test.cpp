@@ -37,18 +37,16 @@ std::string final_state(TrainOptions o, const std::string& probes) {
 
 TEST(Probes, A20_ProbedRunEndsWithTheSameBits) {
   const TempFolder folder;
-  for (const char* sampler : {"traditional", "sb"}) {
-    for (const char* norm : {"batch", "group"}) {
-      TrainOptions o = small_options((folder / (std::string(sampler) + norm)).string());
-      o.sampler = sampler;
-      o.norm = norm;
-      o.model = "resnet8";
-      o.epochs = 2;
-      o.data = "synthetic:train=100,test=30";
-      const std::string plain = final_state(o, "none");
-      o.out += "-probed";
-      EXPECT_TRUE(final_state(o, "all") == plain) << sampler << ", " << norm;
-    }
+  for (const char* norm : {"batch", "group"}) {
+    TrainOptions o = small_options((folder / norm).string());
+    o.sampler = "sb";
+    o.norm = norm;
+    o.model = "resnet8";
+    o.epochs = 2;
+    o.data = "synthetic:train=64,test=20";
+    const std::string plain = final_state(o, "none");
+    o.out += "-probed";
+    EXPECT_TRUE(final_state(o, "all") == plain) << norm;
   }
 }
 
@@ -93,8 +91,8 @@ TEST(Probes, TimeIsNotThatOfTheMethod) {
   const auto ctx = make_context(o.device, o.threads);
   Trainer trainer(*ctx, o, o.out);
   const RunResult result = trainer.run();
-  // The probes' passes are more than the epoch's: in `other`, they cannot be in the rest.
-  EXPECT_GT(result.time.other, 0);
+  // The probes pass ten batches through the network, as the epoch does.
+  EXPECT_GT(result.time.other, 0.2 * (result.time.forward + result.time.backward));
   EXPECT_EQ(result.time.select, 0);
   EXPECT_EQ(result.counters.forward_train, 300);
 }
@@ -135,7 +133,8 @@ TEST(Thumbnail, Base64OfRfc4648) {
 }
 
 TEST(Thumbnail, IsAPngDataUri) {
-  const data::Synthetic images(data::SyntheticOptions{.train = 3, .test = 1}, data::Split::kTrain);
+  const data::Synthetic images(data::SyntheticOptions{.train = 10, .test = 10},
+                               data::Split::kTrain);
   const std::string uri = thumbnail(images, 1);
   EXPECT_EQ(uri.rfind("data:image/png;base64,iVBORw0KGgo", 0), 0U);  // PNG's signature
 }

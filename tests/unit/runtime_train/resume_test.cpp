@@ -135,9 +135,10 @@ TEST(ResumeOnTwoThreads, IsBitwise) {
 
 TEST(ResumeWithProbes, IsBitwise) {
   TrainOptions o = small_options({});
+  o.data = "synthetic:train=96,test=20";
   o.sampler = "sb";
   o.probes = "all";
-  (void)check_interrupted_run(o, 4);
+  (void)check_interrupted_run(o, 2);
 }
 
 TEST_P(Resume, OfAKilledRunIsBitwise) {
