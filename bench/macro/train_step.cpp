@@ -22,14 +22,19 @@ using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::vector<std::string> models = {"resnet20", "wrn-16-2", "mobilenet_v2"};
-  std::int64_t batch = 128;
+  std::int64_t batch = 128, side = 32, classes = 10;
   int threads = static_cast<int>(std::thread::hardware_concurrency());
   int runs = 7, steps = 3;
-  bool profile = false;
+  bool profile = false, split = false;
 };
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
 /// One network with a fixed random batch.
@@ -37,18 +42,22 @@ class Bench {
  public:
   Bench(const std::string& model, const Options& o)
       : ctx_(graft::Backend::kCpu, o.threads),
-        network_(ctx_, graft::fuse(graft::build_model(graft::parse_model_spec(model), {})),
+        network_(ctx_,
+                 graft::fuse(
+                     graft::build_model(graft::parse_model_spec(model),
+                                        {.classes = o.classes, .height = o.side, .width = o.side})),
                  {.max_batch = o.batch, .optimizer = {}, .seed = 1}),
         weights_(static_cast<std::size_t>(o.batch), 1.0F / static_cast<float>(o.batch)),
         losses_(static_cast<std::size_t>(o.batch)) {
-    rows_.x = Tensor::allocate(ctx_.memory(), {o.batch, 32, 32, 3});
+    rows_.x = Tensor::allocate(ctx_.memory(), {o.batch, o.side, o.side, 3});
     rows_.y = Tensor::allocate(ctx_.memory(), {o.batch}, graft::DType::kI32);
     graft::Philox rng({.seed = 1});
     for (std::int64_t i = 0; i < rows_.x.numel(); ++i) {
       rows_.x.ptr<float>()[i] = static_cast<float>(rng.normal());
     }
     for (std::int64_t i = 0; i < o.batch; ++i) {
-      rows_.y.ptr<std::int32_t>()[i] = static_cast<std::int32_t>(rng.below(10));
+      rows_.y.ptr<std::int32_t>()[i] =
+          static_cast<std::int32_t>(rng.below(static_cast<std::uint32_t>(o.classes)));
       ids_.push_back(i);
     }
     epochs_.resize(ids_.size());
@@ -73,6 +82,33 @@ class Bench {
     by_kind["optimizer"] = time_.optimizer / steps;
     network_.executor().set_observer({});
     return by_kind;
+  }
+
+  /// Milliseconds of the training forward, the backward and the forward without saving, median of
+  /// `runs`; part of the layers' time that is convolution.
+  graft::Json split(int runs) {
+    std::vector<double> forward, backward, inference;
+    for (int r = 0; r < runs; ++r) {
+      time_ = {};
+      step();
+      forward.push_back(1e3 * time_.forward);
+      backward.push_back(1e3 * time_.backward);
+      const auto start = Clock::now();
+      network_.score(rows_, graft::Phase::kEval, {.losses = losses_});
+      inference.push_back(1e3 * seconds_since(start));
+    }
+    double convolution = 0, all = 0;
+    for (const auto& [kind, seconds] : profile(1)) {
+      all += kind == "optimizer" ? 0 : seconds;
+      convolution += kind.rfind("conv", 0) == 0 ? seconds : 0;
+    }
+    const double f = median(forward), b = median(backward), i = median(inference);
+    return {{"forward_ms", f},
+            {"backward_ms", b},
+            {"inference_ms", i},
+            {"backward_over_forward", b / f},
+            {"inference_over_forward", i / f},
+            {"convolution_share", convolution / all}};
   }
 
   [[nodiscard]] double training_gflop() const {
@@ -100,17 +136,18 @@ void run(const std::string& model, const Options& o) {
     rate.push_back(static_cast<double>(o.batch * o.steps) / seconds_since(start));
   }
   std::sort(rate.begin(), rate.end());
-  const double median = rate[rate.size() / 2];
+  const double middle = median(rate);
   graft::Json line = {
       {"peer", "graft"},      {"model", model},     {"batch", o.batch},
-      {"threads", o.threads}, {"median", median},   {"min", rate.front()},
-      {"max", rate.back()},   {"unit", "images/s"}, {"gflops", median * bench.training_gflop()}};
+      {"threads", o.threads}, {"median", middle},   {"min", rate.front()},
+      {"max", rate.back()},   {"unit", "images/s"}, {"gflops", middle * bench.training_gflop()}};
   if (o.profile)
     line["profile_ms"] = [&] {
       graft::Json p;
       for (const auto& [kind, seconds] : bench.profile(o.steps)) p[kind] = seconds * 1e3;
       return p;
     }();
+  if (o.split) line.update(bench.split(o.runs));
   std::cout << line.dump() << std::endl;
 }
 
@@ -125,6 +162,9 @@ int main(int argc, char** argv) {
   app.add_option("--runs", o.runs);
   app.add_option("--steps", o.steps, "steps of one run");
   app.add_flag("--profile", o.profile, "add milliseconds by operator");
+  app.add_option("--side", o.side, "height and width of the images");
+  app.add_option("--classes", o.classes);
+  app.add_flag("--split", o.split, "add forward, backward and inference apart");
   CLI11_PARSE(app, argc, argv);
   for (const auto& model : o.models) run(model, o);
   return 0;

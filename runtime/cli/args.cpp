@@ -8,6 +8,8 @@
 
 #include <toml++/toml.h>
 
+#include "engine/core/error.h"
+
 namespace graft::cli {
 namespace {
 
@@ -47,30 +49,6 @@ std::optional<std::string> environment(const std::string& name) {
       std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): before any thread
   if (value == nullptr) return std::nullopt;
   return std::string(value);
-}
-
-void parse_into(const std::string&, const std::string& text, std::string& field) { field = text; }
-
-void parse_into(const std::string& option, const std::string& text, bool& field) {
-  if (text == "true" || text == "1" || text == "yes") {
-    field = true;
-  } else if (text == "false" || text == "0" || text == "no") {
-    field = false;
-  } else {
-    fail(Errc::kUsage, option, ": expects true or false, got '", text, "'");
-  }
-}
-
-void parse_into(const std::string& option, const std::string& text, double& field) {
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, field);
-  if (error != std::errc() || at != end) {
-    fail(Errc::kUsage, option, ": expects a number, got '", text, "'");
-  }
-}
-
-void parse_into(const std::string& option, const std::string& text, std::optional<double>& field) {
-  parse_into(option, text, field.emplace());
 }
 
 std::vector<std::pair<std::string, std::string>> read_toml(const std::string& path) {

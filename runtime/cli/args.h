@@ -3,7 +3,6 @@
 // config-file keys and environment variables.
 #pragma once
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,47 +12,14 @@
 
 #include <CLI/CLI.hpp>
 
-#include "engine/core/error.h"
-#include "engine/core/text.h"
+#include "runtime/train/option_text.h"
 
 namespace graft::cli {
 
 /// "lr_policy" -> "--lr-policy".
 [[nodiscard]] std::string flag_of(std::string_view option);
 
-/// Reads `text` into `field`; throws Error(kUsage) naming `option` and what it expects.
-void parse_into(const std::string& option, const std::string& text, std::string& field);
-void parse_into(const std::string& option, const std::string& text, bool& field);
-void parse_into(const std::string& option, const std::string& text, double& field);
-void parse_into(const std::string& option, const std::string& text, std::optional<double>& field);
-
-template <class Integer>
-requires std::is_integral_v<Integer>
-void parse_into(const std::string& option, const std::string& text, Integer& field) {
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, field);
-  if (error != std::errc() || at != end) {
-    fail(Errc::kUsage, option, ": expects a whole number, got '", text, "'");
-  }
-}
-
-/// Sets the option called `key` from text. `where` names the source for messages, e.g. "--set" or a
-/// file. Throws Error(kUsage), with "did you mean", if there is none.
-template <class Options>
-void set_option(Options& options, const std::string& key, const std::string& text,
-                const std::string& where) {
-  bool found = false;
-  std::vector<std::string> names;
-  options.visit([&](const char* name, auto& field, auto, const char*) {
-    names.emplace_back(name);
-    if (key != name) return;
-    parse_into(where + " " + key, text, field);
-    found = true;
-  });
-  if (!found) {
-    fail(Errc::kUsage, where, ": unknown option '", key, "'", did_you_mean(key, names));
-  }
-}
+using train::set_option;
 
 /// Adds one flag an option to `app`; booleans get --x and --no-x. Values land in `options`;
 /// of a flag given twice, the last counts.

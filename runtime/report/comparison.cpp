@@ -14,6 +14,9 @@
 namespace graft::report {
 namespace {
 
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr std::size_t kMedianEpochs = 3;
+
 /// Settings that the first part of a label says, or that do not set groups apart.
 const std::set<std::string> kNotInLabel = {"sampler", "sampler_preset", "beta", "seed"};
 
@@ -50,6 +53,56 @@ std::vector<std::string> differing_settings(const std::vector<RunRecord>& runs) 
   return keys;
 }
 
+/// Epochs at a run's start that do not show its steady pace; at least one epoch is left.
+std::size_t priming_epochs(const RunRecord& run) {
+  const auto own = run.sampler.find("prime_epochs");
+  const std::int64_t primed =
+      own != run.sampler.end() && own->is_number_integer() ? own->get<std::int64_t>() : 0;
+  const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(primed, 1));
+  return std::min(wanted, run.epochs.size() - 1);
+}
+
+/// What `cumulative` grew by in each epoch after priming.
+template <class F>
+std::vector<double> steady_epochs(const RunRecord& run, F&& cumulative) {
+  std::vector<double> out;
+  for (std::size_t i = priming_epochs(run); i < run.epochs.size(); ++i) {
+    const double before = i == 0 ? 0 : cumulative(run.epochs[i - 1]);
+    out.push_back(cumulative(run.epochs[i]) - before);
+  }
+  return out;
+}
+
+double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return values.empty() ? kNan : sum / static_cast<double>(values.size());
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return kNan;
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+/// Examples backpropagated per example of the training set, after priming.
+double kept_fraction(const RunRecord& run) {
+  const double kept =
+      mean(steady_epochs(run, [](const EpochRecord& e) { return double(e.counters.backprops); }));
+  if (run.examples > 0) return kept / static_cast<double>(run.examples);
+  return kept / mean(steady_epochs(
+                    run, [](const EpochRecord& e) { return double(e.counters.candidates); }));
+}
+
+double flip_rate(const RunRecord& run) {
+  std::vector<double> rates;
+  for (const EpochRecord& e : run.epochs) {
+    if (std::isfinite(e.flip_rate)) rates.push_back(e.flip_rate);
+  }
+  return mean(rates);
+}
+
 /// f over the runs of a group that have a finished epoch.
 template <class F>
 SeedSummary over_seeds(const Group& group, F&& f) {
@@ -63,7 +116,7 @@ SeedSummary over_seeds(const Group& group, F&& f) {
 double final_error(const RunRecord& run) { return run.epochs.back().test_error; }
 
 double best_error(const RunRecord& run) {
-  double best = std::numeric_limits<double>::quiet_NaN();
+  double best = kNan;
   for (const EpochRecord& e : run.epochs) best = std::fmin(best, e.test_error);
   return best;
 }
@@ -84,7 +137,32 @@ ComparisonRow row_of(const Group& group) {
   row.updates = last([](const EpochRecord& e) { return double(e.counters.updates); });
   row.cost_units = last([](const EpochRecord& e) { return e.cost_units; });
   row.training_seconds = last([](const EpochRecord& e) { return e.training_seconds(); });
+  const auto seconds = [](const EpochRecord& e) { return e.training_seconds(); };
+  row.epoch_seconds =
+      over_seeds(group, [&](const RunRecord& run) { return mean(steady_epochs(run, seconds)); });
+  row.epoch_seconds_median =
+      over_seeds(group, [&](const RunRecord& run) { return median(steady_epochs(run, seconds)); });
+  row.kept_fraction = over_seeds(group, kept_fraction);
+  row.flip_rate = over_seeds(group, flip_rate);
+  for (std::size_t i = 0; i < row.shares.size(); ++i) {
+    row.shares[i] = last([i](const EpochRecord& e) { return e.seconds[i]; }).mean;
+  }
   return row;
+}
+
+TargetCost cost_of(const Group& group, double target) {
+  const auto over = [&](double Crossing::*field, bool of_median = false) {
+    return over_seeds(group, [&](const RunRecord& run) {
+      const auto crossing = first_crossing(run, target, of_median);
+      return crossing ? (*crossing).*field : kNan;
+    });
+  };
+  return {.seconds = over(&Crossing::seconds),
+          .cost_units = over(&Crossing::cost_units),
+          .updates = over(&Crossing::updates),
+          .backprops = over(&Crossing::backprops),
+          .median_seconds = over(&Crossing::seconds, true),
+          .of_runs = std::ssize(group.runs)};
 }
 
 }  // namespace
@@ -111,11 +189,23 @@ std::vector<Group> group_runs(std::vector<RunRecord> runs) {
   return groups;
 }
 
-double cost_to_reach(const RunRecord& run, double error) {
-  for (const EpochRecord& e : run.epochs) {
-    if (e.test_error <= error) return e.cost_units;
+std::optional<Crossing> first_crossing(const RunRecord& run, double error, bool of_median) {
+  for (std::size_t i = of_median ? kMedianEpochs - 1 : 0; i < run.epochs.size(); ++i) {
+    double seen = run.epochs[i].test_error;
+    if (of_median) {
+      std::vector<double> last;
+      for (std::size_t k = 0; k < kMedianEpochs; ++k) last.push_back(run.epochs[i - k].test_error);
+      seen = median(std::move(last));
+    }
+    if (!(seen <= error)) continue;
+    const EpochRecord& e = run.epochs[i];
+    return Crossing{.seconds = e.training_seconds(),
+                    .cost_units = e.cost_units,
+                    .updates = static_cast<double>(e.counters.updates),
+                    .backprops = static_cast<double>(e.counters.backprops),
+                    .shares = e.seconds};
   }
-  return std::numeric_limits<double>::quiet_NaN();
+  return std::nullopt;
 }
 
 std::vector<ComparisonRow> compare(std::span<const Group> groups) {
@@ -129,13 +219,17 @@ std::vector<ComparisonRow> compare(std::span<const Group> groups) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i].targets.emplace();
     for (std::size_t k = 0; k < kTargetFactors.size(); ++k) {
-      const double target = reference * kTargetFactors[k];
-      (*rows[i].targets)[k] = {
-          over_seeds(groups[i], [&](const RunRecord& run) { return cost_to_reach(run, target); }),
-          std::ssize(groups[i].runs)};
+      (*rows[i].targets)[k] = cost_of(groups[i], reference * kTargetFactors[k]);
     }
   }
   return rows;
+}
+
+const ComparisonRow* baseline_of(std::span<const ComparisonRow> rows) {
+  const auto found = std::find_if(rows.begin(), rows.end(), [](const ComparisonRow& row) {
+    return row.baseline && row.targets.has_value();
+  });
+  return found == rows.end() ? nullptr : &*found;
 }
 
 }  // namespace graft::report

@@ -8,8 +8,8 @@
 
 namespace graft::report {
 
-/// The page's sections with charts, each with its legend. `baseline` may be null: no target line.
+/// The page's sections with charts, each with its legend. `rows`: what compare() makes of `groups`.
 [[nodiscard]] std::string chart_sections(std::span<const Group> groups,
-                                         const ComparisonRow* baseline);
+                                         std::span<const ComparisonRow> rows);
 
 }  // namespace graft::report

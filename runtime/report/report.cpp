@@ -13,6 +13,8 @@
 #include "engine/io/file.h"
 #include "runtime/report/markup.h"
 #include "runtime/report/page_charts.h"
+#include "runtime/report/page_tables.h"
+#include "runtime/report/probe_charts.h"
 #include "runtime/report/style.h"
 #include "runtime/report/svg_chart.h"
 
@@ -21,76 +23,6 @@ namespace {
 
 /// The target whose cost the findings quote: the middle one.
 constexpr std::size_t kQuotedTarget = 1;
-
-/// A table cell: the mean, and over several seeds that differ what is known of its spread.
-std::string cell(const SeedSummary& s, std::string (*format)(double)) {
-  if (s.n == 0) return "<td>-</td>";
-  if (s.n == 1 || s.sd == 0) return fmt::format("<td>{}</td>", format(s.mean));
-  return fmt::format("<td>{}<small>± {}<br/>sd {}</small></td>", format(s.mean),
-                     format(s.half_width), format(s.sd));
-}
-
-std::string error_cell(const SeedSummary& s) {
-  return cell(s, [](double v) { return percent(v); });
-}
-
-std::string target_cell(const TargetCost& target, double baseline_cost) {
-  if (target.cost_units.n == 0) return "<td>not reached</td>";
-  std::string note;
-  if (baseline_cost > 0) note = fmt::format("{:.2f} ×", target.cost_units.mean / baseline_cost);
-  if (target.cost_units.n < target.of_runs) {
-    note += fmt::format(" ({} of {} runs)", target.cost_units.n, target.of_runs);
-  }
-  return fmt::format("<td>{}<small>{}</small></td>", short_number(target.cost_units.mean), note);
-}
-
-const ComparisonRow* baseline_of(std::span<const ComparisonRow> rows) {
-  const auto found = std::find_if(rows.begin(), rows.end(), [](const ComparisonRow& row) {
-    return row.baseline && row.targets.has_value();
-  });
-  return found == rows.end() ? nullptr : &*found;
-}
-
-std::string table_head(const ComparisonRow* baseline) {
-  std::string out =
-      "<div class=\"scroll\"><table><thead><tr><th>Configuration</th><th>Final error</th><th>Best "
-      "error</th><th>Backprops</th><th>Updates</th>"
-      "<th>Cost units</th><th>Training time</th>";
-  if (baseline != nullptr) {
-    for (const double factor : kTargetFactors) {
-      out += fmt::format("<th>Cost to {}<br/>({} × {})</th>",
-                         percent(factor * baseline->final_error.mean), factor,
-                         escape(baseline->label));
-    }
-  }
-  return out + "</tr></thead><tbody>\n";
-}
-
-std::string table_row(const ComparisonRow& row, const ComparisonRow* baseline) {
-  std::string out =
-      fmt::format("<tr><td>{}<small>{} run{}, {} epochs</small></td>{}{}{}{}{}{}",
-                  escape(row.label), row.final_error.n, row.final_error.n == 1 ? "" : "s",
-                  row.epochs, error_cell(row.final_error), error_cell(row.best_error),
-                  cell(row.backprops, short_number), cell(row.updates, short_number),
-                  cell(row.cost_units, short_number), cell(row.training_seconds, duration));
-  for (std::size_t k = 0; baseline != nullptr && k < kTargetFactors.size(); ++k) {
-    out += target_cell((*row.targets)[k], (*baseline->targets)[k].cost_units.mean);
-  }
-  return out + "</tr>\n";
-}
-
-std::string table(std::span<const ComparisonRow> rows) {
-  const ComparisonRow* baseline = baseline_of(rows);
-  std::string out = table_head(baseline);
-  for (const ComparisonRow& row : rows) out += table_row(row, baseline);
-  out += "</tbody></table></div>\n";
-  return out +
-         "<p class=\"soft\">± is the 95 % interval of the mean over seeds (Student t), sd that of "
-         "a "
-         "single run. One cost unit is one training forward of one example; a selection forward "
-         "counts 1, a backward 2. Training time leaves evaluation out. Costs to a target error are "
-         "read at the end of the first epoch that reaches it.</p>\n";
-}
 
 /// What a reader wants to know first, in sentences.
 std::string findings(std::span<const ComparisonRow> rows) {
@@ -172,8 +104,8 @@ std::string html_report(std::span<const Group> groups) {
       "<title>graft report</title>\n<style>{}</style>\n</head>\n<body>\n",
       kStyle);
   if (groups.empty()) return out + "<p>No runs.</p>\n</body>\n</html>\n";
-  out += header(groups) + findings(rows) + "<h2>Results</h2>\n" + table(rows);
-  out += chart_sections(groups, baseline_of(rows)) + settings(groups);
+  out += header(groups) + findings(rows) + table_sections(rows) + chart_sections(groups, rows) +
+         probe_sections(groups) + settings(groups);
   return out + "</body>\n</html>\n";
 }
 

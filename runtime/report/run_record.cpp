@@ -39,6 +39,7 @@ EpochRecord read_epoch(const Json& record, const fs::path& file) {
   out.train_loss = number(record, "train_loss");
   out.test_loss = number(record, "test_loss");
   out.test_error = number(record, "test_error");
+  out.flip_rate = number(record, "flip_rate");
   if (const auto seconds = record.find("seconds"); seconds != record.end()) {
     for (std::size_t i = 0; i < kTimeShares.size(); ++i) {
       out.seconds[i] = number(*seconds, std::string(kTimeShares[i]).c_str(), 0);
@@ -63,7 +64,8 @@ RunRecord read_run(const fs::path& path) {
                 .settings = Json::object(),
                 .sampler = Json::object(),
                 .epochs = {},
-                .loss_cdfs = {}};
+                .loss_cdfs = {},
+                .probes = {}};
   if (const fs::path file = path / "run.json"; fs::exists(file)) {
     const Json description = parse_json(read_file(file), file.string());
     if (description.is_object()) {
@@ -71,6 +73,7 @@ RunRecord read_run(const fs::path& path) {
       const Json sampler = description.value("sampler", Json());
       if (settings.is_object()) run.settings = settings;
       if (sampler.is_object()) run.sampler = sampler;
+      run.examples = description.value("/data/train"_json_pointer, std::int64_t{0});
     }
   }
   const fs::path metrics = path / kMetrics;
@@ -78,6 +81,7 @@ RunRecord read_run(const fs::path& path) {
     const std::string event = record.is_object() ? record.value("event", "") : "";
     if (event == "epoch") run.epochs.push_back(read_epoch(record, metrics));
     if (event == "loss_cdf") run.loss_cdfs.push_back(read_cdf(record, metrics));
+    read_probe(record, event, metrics, run.probes);
   }
   return run;
 }
@@ -86,6 +90,14 @@ RunRecord read_run(const fs::path& path) {
 
 double EpochRecord::total_seconds() const {
   return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+}
+
+double EpochRecord::training_seconds() const {
+  double sum = 0;
+  for (std::size_t i = 0; i < seconds.size(); ++i) {
+    if (i != kEvalShare && i != kOtherShare) sum += seconds[i];
+  }
+  return sum;
 }
 
 std::string RunRecord::setting(const std::string& key) const {

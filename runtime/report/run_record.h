@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/io/json.h"
+#include "runtime/report/probe_records.h"
 #include "sampler/score/cost.h"
 
 namespace graft::report {
@@ -17,7 +18,7 @@ namespace graft::report {
 /// The shares of wall time in metrics.jsonl, in the order of the bars.
 inline constexpr std::array<std::string_view, 8> kTimeShares = {
     "select", "policy", "forward", "backward", "optimizer", "data", "eval", "other"};
-inline constexpr std::size_t kEvalShare = 6;
+inline constexpr std::size_t kEvalShare = 6, kOtherShare = 7;
 
 /// One record "epoch": counts and seconds from the start of the run. NaN where nothing was written.
 struct EpochRecord {
@@ -27,10 +28,11 @@ struct EpochRecord {
   std::array<double, kTimeShares.size()> seconds{};  ///< 0 where nothing was written
   double lr = 0, train_loss = 0, test_loss = 0;
   double test_error = 0;  ///< fraction
+  double flip_rate = 0;   ///< selections that cheap scores changed, fraction; NaN: not measured
 
   [[nodiscard]] double total_seconds() const;
-  /// Without evaluation, which is not part of the method.
-  [[nodiscard]] double training_seconds() const { return total_seconds() - seconds[kEvalShare]; }
+  /// Without evaluation and the rest (checkpoints, records, probes), which are not of the method.
+  [[nodiscard]] double training_seconds() const;
 };
 
 /// One record "loss_cdf": evenly spaced quantiles of an epoch's losses, smallest to largest.
@@ -46,6 +48,8 @@ struct RunRecord {
   Json sampler;   ///< run.json's "sampler" if it is an object: the options in force
   std::vector<EpochRecord> epochs;
   std::vector<LossCdf> loss_cdfs;
+  ProbeRecords probes;
+  std::int64_t examples = 0;  ///< in the training set; 0: not known
 
   /// A setting as text; empty if there is none.
   [[nodiscard]] std::string setting(const std::string& key) const;

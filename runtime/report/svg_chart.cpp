@@ -14,9 +14,10 @@ namespace {
 
 // User units of the drawing, which scales with the page; text of 13 stays readable on a phone.
 constexpr double kWidth = 420, kHeight = 270;
-constexpr double kLeft = 56, kRight = 14, kTop = 12, kBottom = 44;
+constexpr double kLeft = 56, kRight = 24, kTop = 12, kBottom = 44;
 constexpr double kBarHeight = 18, kBarStep = 46, kBarEndText = 84;
 constexpr std::size_t kMaxMarkers = 40;
+constexpr double kMarkRadius = 2.4, kPointRadius = 4.5;  ///< on a line, alone
 constexpr double kLogSpan = 4;
 constexpr std::size_t kFewestLogTicks = 4;
 constexpr double kLogMargin = 0.03;  ///< of the axis, below and above the data
@@ -55,6 +56,19 @@ std::string axes(const LineChart& chart, const Scale& x, const Scale& y) {
   return out;
 }
 
+/// There along the upper line, back along the lower one.
+std::string band_path(const Band& band, const Scale& x, const Scale& y) {
+  std::vector<Point> around = band.high;
+  around.insert(around.end(), band.low.rbegin(), band.low.rend());
+  std::string path;
+  for (const Point& p : around) {
+    if (!x.shows(p.x) || !y.shows(p.y)) continue;
+    path += fmt::format("{}{:.1f},{:.1f}", path.empty() ? "M" : " L", x.px(p.x), y.px(p.y));
+  }
+  if (path.empty()) return "";
+  return fmt::format("<path class=\"band c{}\" d=\"{} Z\"/>\n", band.color % kSeriesColors, path);
+}
+
 std::string series_path(const Series& series, const Scale& x, const Scale& y) {
   std::string path;
   bool pen_down = false;
@@ -64,14 +78,13 @@ std::string series_path(const Series& series, const Scale& x, const Scale& y) {
     pen_down = shown;
   }
   if (path.empty()) return "";
-  return fmt::format("<path class=\"line c{}{}{}\" d=\"{}\"/>\n", series.color % kSeriesColors,
-                     series.dashed ? " dashed" : "", series.faint ? " faint" : "", path.substr(1));
+  return fmt::format("<path class=\"line c{}{}\" d=\"{}\"/>\n", series.color % kSeriesColors,
+                     series.dashed ? " dashed" : "", path.substr(1));
 }
 
 std::string series_markers(const Series& series, const LineChart& chart, const Scale& x,
                            const Scale& y) {
   std::string out;
-  if (series.faint) return out;
   // Of a long run some points carry a title; the last one always does.
   const std::size_t step = (series.points.size() + kMaxMarkers - 1) / kMaxMarkers;
   for (std::size_t i = 0; i < series.points.size(); ++i) {
@@ -79,10 +92,11 @@ std::string series_markers(const Series& series, const LineChart& chart, const S
     const bool wanted = (series.points.size() - 1 - i) % step == 0;
     if (!wanted || !x.shows(p.x) || !y.shows(p.y)) continue;
     out += fmt::format(
-        "<circle class=\"dot c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.4\">"
+        "<circle class=\"dot c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\">"
         "<title>{}: {} at {} {}</title></circle>\n",
-        series.color % kSeriesColors, x.px(p.x), y.px(p.y), escape(series.name),
-        number(p.y, chart.y.style), number(p.x, chart.x.style), escape(chart.x.label));
+        series.color % kSeriesColors, x.px(p.x), y.px(p.y),
+        series.joined ? kMarkRadius : kPointRadius, escape(series.name), number(p.y, chart.y.style),
+        number(p.x, chart.x.style), escape(chart.x.label));
   }
   return out;
 }
@@ -181,16 +195,19 @@ std::string to_svg(const LineChart& chart) {
       ys.push_back(p.y);
     }
   }
+  for (const Band& band : chart.bands) {
+    for (const auto* edge : {&band.low, &band.high}) {
+      for (const Point& p : *edge) ys.push_back(p.y);
+    }
+  }
   if (chart.reference) ys.push_back(chart.reference->y);
   const Scale x(chart.x.scale, xs, kLeft, kWidth - kRight);
   const Scale y(chart.y.scale, ys, kHeight - kBottom, kTop);
   std::string out = open_svg(chart.title, kHeight) + axes(chart, x, y);
   if (chart.reference) out += reference_line(*chart.reference, y);
-  // Single seeds lie behind all means.
-  for (const bool faint : {true, false}) {
-    for (const Series& series : chart.series) {
-      if (series.faint == faint) out += series_path(series, x, y);
-    }
+  for (const Band& band : chart.bands) out += band_path(band, x, y);
+  for (const Series& series : chart.series) {
+    if (series.joined) out += series_path(series, x, y);
   }
   for (const Series& series : chart.series) out += series_markers(series, chart, x, y);
   return out + "</svg>\n";

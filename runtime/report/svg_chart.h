@@ -50,8 +50,14 @@ struct Series {
   std::string name;  ///< for the titles of its points
   int color = 0;     ///< index into the style sheet's series colours, any number >= 0
   bool dashed = false;
-  bool faint = false;  ///< a single seed behind a mean: thin, without points
+  bool joined = true;  ///< by lines; else only the points
   std::vector<Point> points;
+};
+
+/// The area between two lines that go through the same x, behind all series.
+struct Band {
+  int color = 0;
+  std::vector<Point> low, high;
 };
 
 struct Axis {
@@ -70,6 +76,7 @@ struct LineChart {
   Axis x, y;
   std::vector<Series> series;
   std::optional<ReferenceLine> reference;
+  std::vector<Band> bands = {};
 };
 
 /// Horizontal bars of stacked parts; the text at the end of a bar is the caller's.
@@ -85,7 +92,7 @@ struct StackedBars {
 };
 
 /// The series colours repeat after this many.
-inline constexpr int kSeriesColors = 8;
+inline constexpr int kSeriesColors = 12;
 
 [[nodiscard]] std::string to_svg(const LineChart& chart);
 [[nodiscard]] std::string to_svg(const StackedBars& chart);

@@ -10,6 +10,7 @@ namespace {
 
 volatile std::sig_atomic_t requested_flag = 0;
 using Handler = void (*)(int);
+int depth = 0;
 Handler previous_int = SIG_DFL;
 Handler previous_term = SIG_DFL;
 
@@ -22,12 +23,14 @@ extern "C" void on_stop_signal(int) {
 }  // namespace
 
 StopSignal::StopSignal() {
+  if (depth++ > 0) return;
   requested_flag = 0;
   previous_int = std::signal(SIGINT, on_stop_signal);
   previous_term = std::signal(SIGTERM, on_stop_signal);
 }
 
 StopSignal::~StopSignal() {
+  if (--depth > 0) return;
   std::signal(SIGINT, previous_int);
   std::signal(SIGTERM, previous_term);
 }

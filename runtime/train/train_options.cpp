@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "engine/core/error.h"
+#include "runtime/train/probe_options.h"
 
 namespace graft::train {
 namespace {
@@ -100,6 +101,7 @@ void TrainOptions::check() const {
   in_range<std::int64_t>("checkpoint-every", checkpoint_every, 0, INT64_MAX);
   in_range("checkpoint-seconds", checkpoint_seconds, 0.0, 1e9);
   in_range<std::int64_t>("loader-mib", loader_mib, 1, 1 << 20);
+  (void)parse_probes(probes);
   if (beta) in_range("beta", *beta, 0.0, 100.0);
 }
 

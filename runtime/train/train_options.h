@@ -62,6 +62,7 @@ struct TrainOptions {
   std::int64_t checkpoint_every = 0;
   double checkpoint_seconds = 60;
   std::int64_t loader_mib = 64;
+  std::string probes = "none";
   std::string out;
   bool resume = false;
   bool force = false;
@@ -154,6 +155,9 @@ struct TrainOptions {
       "updates between checkpoints; 0: by time");
     v("checkpoint_seconds", checkpoint_seconds, Scope::kLocal, "seconds between checkpoints");
     v("loader_mib", loader_mib, Scope::kLocal, "memory of the batches read ahead");
+    v("probes", probes, Scope::kLocal,
+      "extra records at epoch ends, for reports: all, none or a list of confidence, "
+      "gradient_similarity, watch, extreme_losses");
     v("out", out, Scope::kLocal, "run directory");
     v("resume", resume, Scope::kLocal, "go on from the run directory's last checkpoint");
     v("force", force, Scope::kLocal, "replace an existing run directory");

@@ -108,6 +108,14 @@ void Trainer::build_network() {
                           .ring_bytes = static_cast<std::size_t>(options_.loader_mib) << 20,
                           .seed = options_.seed,
                           .augment = data_.train_augment});
+  if (const ProbeOptions which = parse_probes(options_.probes); which.any()) {
+    probes_ = std::make_unique<Probes>(*network_, data_.train, data_.test,
+                                       Probes::Options{.which = which,
+                                                       .batch = options_.batch,
+                                                       .seed = options_.seed,
+                                                       .train_augment = data_.train_augment,
+                                                       .test_augment = data_.test_augment});
+  }
 }
 
 void Trainer::log_cache() const {
@@ -284,10 +292,13 @@ void Trainer::finish_epoch() {
   epoch_ += 1;
   epoch_open_ = false;
   finished_ = target_reached() || budget_spent();
+  std::vector<Json> probed;
+  if (probes_) probed = probes_->end_of_epoch(epoch_, finished_ || epoch_ == options_.epochs);
   account_other();
   const Json record = epoch_record();
   dir_->metrics().write(record);
   dir_->metrics().write(loss_cdf_record());
+  for (const Json& probe : probed) dir_->metrics().write(probe);
   cursor_ = 0;
   progress_.clear();
   const auto& c = step_->counters();
@@ -357,6 +368,16 @@ RunResult Trainer::result(RunResult::End end) const {
           .test_loss = last_eval_.loss,
           .counters = step_->counters(),
           .time = step_->time()};
+}
+
+void validate(const TrainOptions& options) {
+  options.check();
+  (void)data::parse_data_spec(options.data);
+  (void)parse_model_spec(options.model);
+  (void)parse_lr_clock(options.lr_clock);
+  (void)parse_lr_spec(lr_policy_text(options),
+                      {.base_lr = options.lr, .epochs = static_cast<double>(options.epochs)});
+  (void)make_sampler(options.sampler, sampler_json(options));
 }
 
 std::unique_ptr<Context> make_context(const std::string& device, int threads) {

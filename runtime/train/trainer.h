@@ -14,6 +14,7 @@
 #include "runtime/train/evaluate.h"
 #include "runtime/train/example_ledger.h"
 #include "runtime/train/network.h"
+#include "runtime/train/probes.h"
 #include "runtime/train/progress_bar.h"
 #include "runtime/train/run_dir.h"
 #include "runtime/train/selective_step.h"
@@ -86,6 +87,7 @@ class Trainer {
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<RunDir> dir_;
   std::unique_ptr<CheckpointManager> checkpoints_;
+  std::unique_ptr<Probes> probes_;  // null: none
   ProgressBar progress_;
   std::function<void(const Json&)> on_epoch_;
 
@@ -107,6 +109,10 @@ class Trainer {
   double measured_before_ = 0;  // total time of the run when this process took it up
   std::int64_t saved_update_ = 0;
 };
+
+/// Checks all that the options say by themselves: ranges, data, model, rate policy, sampler and its
+/// options. Throws Error(kUsage) as Trainer would. Opens nothing.
+void validate(const TrainOptions& options);
 
 /// Context for `device` (cpu, cuda or auto) with `threads` (0: all cores); logs what auto chose and
 /// why.

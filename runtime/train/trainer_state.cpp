@@ -58,6 +58,8 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   losses.weighted_sum = s.at("epoch_loss_sum");
   losses.count = s.at("epoch_loss_count");
   losses.seen = extra.arrays.at("trainer.epoch_losses");
+  const auto probed = extra.arrays.find("probes.losses");
+  if (probes_ && probed != extra.arrays.end()) probes_->restore(probed->second);
   SamplerState sampler{.meta = s.at("sampler"), .arrays = {}};
   for (const auto& [key, values] : extra.arrays) {
     if (key.rfind("sampler.", 0) == 0) sampler.arrays[key.substr(8)] = values;
@@ -118,6 +120,7 @@ void Trainer::save_checkpoint() {
                  {"metrics_position", dir_->metrics().position()}};
   extra.arrays["trainer.pending_gradient"] = step_->pending_gradient();
   extra.arrays["trainer.epoch_losses"] = step_->epoch_losses().seen;
+  if (probes_) extra.arrays["probes.losses"] = probes_->state();
   for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
   if (ledger_) ledger_->save(extra.arrays);
   checkpoints_->save(*network_, extra, step_->counters().candidates);

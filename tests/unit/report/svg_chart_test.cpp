@@ -95,15 +95,12 @@ TEST(SvgChart, ScaleMapsItsRange) {
 }
 
 LineChart chart_of(std::vector<Point> points) {
-  return {.title = "a <title> & more",
-          .x = {"x < 3", ScaleKind::kZero, NumberStyle::kPlain},
-          .y = {"y", ScaleKind::kLinear, NumberStyle::kPercent},
-          .series = {{.name = "\"SB\" <b>",
-                      .color = 9,
-                      .dashed = true,
-                      .faint = false,
-                      .points = std::move(points)}},
-          .reference = ReferenceLine{.y = .5, .label = "1.2 × <T>"}};
+  return {
+      .title = "a <title> & more",
+      .x = {"x < 3", ScaleKind::kZero, NumberStyle::kPlain},
+      .y = {"y", ScaleKind::kLinear, NumberStyle::kPercent},
+      .series = {{.name = "\"SB\" <b>", .color = 13, .dashed = true, .points = std::move(points)}},
+      .reference = ReferenceLine{.y = .5, .label = "1.2 × <T>"}};
 }
 
 std::size_t count(const std::string& text, const std::string& part) {
@@ -117,8 +114,20 @@ TEST(SvgChart, LineChartIsWellFormedAndEscaped) {
   EXPECT_EQ(markup_error(svg), "");
   EXPECT_THAT(svg, Not(HasSubstr("<b>")));
   EXPECT_THAT(svg, HasSubstr("&quot;SB&quot; &lt;b&gt;: 70 % at 1 x &lt; 3"));
-  EXPECT_THAT(svg, HasSubstr("line c1 dashed"));  // colours repeat after eight
+  EXPECT_THAT(svg, HasSubstr("line c1 dashed"));  // colours repeat after twelve
   EXPECT_EQ(count(svg, "<circle"), 3u);
+}
+
+TEST(SvgChart, BandsAndLonePoints) {
+  LineChart chart = chart_of({{0, .2}, {1, .4}});
+  chart.series[0].joined = false;
+  chart.bands = {{.color = 2, .low = {{0, .1}, {1, .3}}, .high = {{0, .3}, {1, 1.1}}}};
+  const std::string svg = to_svg(chart);
+  EXPECT_EQ(markup_error(svg), "");
+  EXPECT_THAT(svg, Not(HasSubstr("class=\"line")));
+  EXPECT_EQ(count(svg, "<circle"), 2U);
+  EXPECT_EQ(count(svg, "class=\"band c2\""), 1U);
+  EXPECT_THAT(svg, HasSubstr(">100 %<")) << "the axis covers the band";
 }
 
 TEST(SvgChart, GapsInterruptTheLine) {

@@ -165,6 +165,14 @@ TEST(ResumeOnTwoThreads, IsBitwise) {
   (void)check_interrupted_run(o, 1);
 }
 
+TEST(ResumeWithProbes, IsBitwise) {
+  TrainOptions o = small_options({});
+  o.data = "synthetic:train=96,test=20";
+  o.sampler = "sb";
+  o.probes = "all";
+  (void)check_interrupted_run(o, 2);
+}
+
 TEST_P(Resume, OfAKilledRunIsBitwise) {
   const TempFolder folder;
   const fs::path whole = folder / "whole";
