@@ -26,6 +26,7 @@ enum class RngPurpose : std::uint32_t {
   kSynthetic = 7,
   kTest = 8,
   kEpochPlan = 9,
+  kSearch = 10,
 };
 
 /// Address of a stream: results do not depend on threads, batching, caching or resume.
