@@ -92,6 +92,7 @@ int run(int argc, char** argv) {
     commands.insert(commands.end(), more.begin(), more.end());
   };
   add(add_train(root, arguments));
+  add(add_adapt(root, arguments));
   add(add_eval(root));
   add(add_report(root));
   add(add_data(root));
