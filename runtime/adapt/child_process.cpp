@@ -2,7 +2,6 @@
 #include "runtime/adapt/child_process.h"
 
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <system_error>
 #include <thread>
@@ -83,20 +82,21 @@ void ChildProcess::send(int signal_number) {
 
 std::filesystem::path this_program() { return std::filesystem::read_symlink("/proc/self/exe"); }
 
-FolderLock::FolderLock(const std::filesystem::path& folder) {
-  constexpr int kTries = 100;
-  constexpr auto kPause = std::chrono::milliseconds(50);
+FolderLock::FolderLock(const std::filesystem::path& folder, std::chrono::milliseconds patience) {
+  constexpr auto kPause = std::chrono::milliseconds(20);
   const std::filesystem::path path = folder / ".lock";
   // Not O_CLOEXEC: children inherit it, so that a search is not taken up while trials of a killed
   // one still write.
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT, 0644);
   if (fd_ == -1) fail(Errc::kIo, "cannot open ", path.string(), ": ", reason(errno));
-  for (int i = 0; i < kTries; ++i) {
-    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (std::chrono::steady_clock::now() >= until) {
+      ::close(fd_);
+      fail(Errc::kConfig, folder.string(), " is in use by another process");
+    }
     std::this_thread::sleep_for(kPause);
   }
-  ::close(fd_);
-  fail(Errc::kConfig, folder.string(), " is in use by another process");
 }
 
 FolderLock::~FolderLock() { ::close(fd_); }

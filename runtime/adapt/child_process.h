@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -40,9 +41,10 @@ class ChildProcess {
 /// Keeps a folder for one process and its children: held as long as any of them lives.
 class FolderLock {
  public:
-  /// Waits a little for the children of a killed process to go. Throws Error(kConfig) if another
-  /// process holds the folder.
-  explicit FolderLock(const std::filesystem::path& folder);
+  /// Waits up to `patience` for the children of a killed process to go. Throws Error(kConfig) if
+  /// another process holds the folder.
+  explicit FolderLock(const std::filesystem::path& folder,
+                      std::chrono::milliseconds patience = std::chrono::seconds(5));
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
   ~FolderLock();

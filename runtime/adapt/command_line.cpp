@@ -15,7 +15,8 @@ std::string text_of(const Json& value) {
 
 /// Every option as an assignment: these win over file, environment and flags.
 void add_assignments(const TrainOptions& options, std::vector<std::string>& out) {
-  for (const auto& [key, value] : options.to_json().items()) {
+  const Json all = options.to_json();
+  for (const auto& [key, value] : all.items()) {
     if (value.is_null() || value.is_object()) continue;
     out.insert(out.end(), {"--set", key + "=" + text_of(value)});
   }

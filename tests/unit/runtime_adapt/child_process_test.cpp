@@ -62,8 +62,9 @@ TEST(FolderLock, IsHeldOnce) {
   const TempFolder folder;
   {
     const FolderLock lock(folder.path());
-    EXPECT_TRUE(fails_with(Errc::kConfig, {folder.path().string(), "in use"},
-                           [&] { FolderLock second(folder.path()); }));
+    EXPECT_TRUE(fails_with(Errc::kConfig, {folder.path().string(), "in use"}, [&] {
+      FolderLock second(folder.path(), std::chrono::milliseconds(50));
+    }));
   }
   const FolderLock again(folder.path());
 }
