@@ -214,6 +214,10 @@ void Adapter::finish(const Trial& trial, int code) {
     }
   }
   if (diverged) finished.objective = 0;
+  if (!diverged && finished.cost_units < trial.budget) {
+    log::warning("trial {}: its {} epochs end after {:.0f} of {:.0f} cost units; raise --epochs",
+                 trial.id, trial_options_.epochs, finished.cost_units, trial.budget);
+  }
   journal_->append(finished);
   search_->observe(trial.id, trial.budget, finished.objective);
   write_best(false);
