@@ -27,6 +27,7 @@ enum class RngPurpose : std::uint32_t {
   kTest = 8,
   kEpochPlan = 9,
   kMonteCarlo = 10,
+  kSearch = 11,
 };
 
 /// Address of a stream: results do not depend on threads, batching, caching or resume.

@@ -23,6 +23,7 @@ struct Command {
 /// Each adds its subcommands to `root`; `arguments` is the whole command line.
 std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_compare(CLI::App& root, const std::vector<std::string>& arguments);
+std::vector<Command> add_adapt(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);

@@ -14,7 +14,9 @@ namespace fs = std::filesystem;
 constexpr const char* kDescription = "run.json";
 constexpr const char* kMetrics = "metrics.jsonl";
 
-void check_same_run(const fs::path& path, const Json& there, const Json& wanted) {
+}  // namespace
+
+void check_same_settings(const fs::path& path, const Json& there, const Json& wanted) {
   std::string differing;
   for (const auto& [key, value] : wanted.items()) {
     const Json old = there.value(key, Json());
@@ -26,8 +28,6 @@ void check_same_run(const fs::path& path, const Json& there, const Json& wanted)
   fail(Errc::kConfig, path.string(), " holds another run:", differing,
        "\nResume with its settings, or give another --out");
 }
-
-}  // namespace
 
 Json RunDir::read_description(const fs::path& path) {
   const fs::path file = path / kDescription;
@@ -57,7 +57,8 @@ RunDir::RunDir(fs::path path, const Json& description, Open open) : path_(std::m
   }
   make_folder(path_);
   if (exists && open == Open::kResume) {
-    check_same_run(path_, read_description(path_).at("fingerprint"), description.at("fingerprint"));
+    check_same_settings(path_, read_description(path_).at("fingerprint"),
+                        description.at("fingerprint"));
     resumed_ = true;
   } else {
     // A process that was killed before this line left nothing that counts.

@@ -10,6 +10,10 @@
 
 namespace graft::train {
 
+/// Throws Error(kConfig) listing every key of `wanted` whose value differs from that `there`, the
+/// settings of what lies in the folder `path`, with both values.
+void check_same_settings(const std::filesystem::path& path, const Json& there, const Json& wanted);
+
 /// The folder of one run: run.json (what it is), metrics.jsonl (the truth), summary.csv,
 /// report.html, log.txt, ckpt/.
 class RunDir {

@@ -141,8 +141,9 @@ struct TrainOptions {
     v("seed", seed, Scope::kRun, "of weights, order, augmentation and selection");
     v("stop_at_error", stop_at_error, Scope::kRun,
       "stop at this test error: 0.1 or 10 both mean ten percent; 0: off");
-    v("stop_at_cost", stop_at_cost, Scope::kRun,
-      "stop once so many cost units (training forwards) are spent; 0: off");
+    v("stop_at_cost", stop_at_cost, Scope::kLocal,
+      "stop once so many cost units (training forwards) are spent, a resume may ask for more; "
+      "0: off");
     v("ledger", ledger, Scope::kRun, "keep each example's mean loss, for `graft data mislabels`");
     v("init_from", init_from, Scope::kRun, "run directory whose last weights this run starts from");
   }

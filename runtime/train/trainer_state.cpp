@@ -36,7 +36,6 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   epoch_ = s.at("epoch");
   epoch_open_ = s.at("epoch_open");
   cursor_ = s.at("cursor");
-  finished_ = s.at("finished");
   best_error_ = s.at("best_error");
   const Json& test_loss = s.at("test_loss");  // null: it was not finite
   last_eval_ = {.loss = test_loss.is_null() ? std::numeric_limits<double>::quiet_NaN()
@@ -50,6 +49,7 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
                  .refresh = s.at("plan").at("refresh")};
   from_json(s.at("counters"), step_->counters());
   from_json(s.at("epoch_start"), epoch_start_);
+  finished_ = !epoch_open_ && (target_reached() || budget_spent());  // the budget may have grown
   step_->time() = TimeSplit::from_json(s.at("seconds"));
   measured_before_ = step_->time().total();
   saved_update_ = step_->counters().updates;
@@ -98,7 +98,6 @@ void Trainer::save_checkpoint() {
   extra.state = {{"epoch", epoch_},
                  {"epoch_open", epoch_open_},
                  {"cursor", cursor_},
-                 {"finished", finished_},
                  {"best_error", best_error_},
                  {"test_loss", last_eval_.loss},
                  {"test_error", last_eval_.error},

@@ -56,7 +56,7 @@ class Usage(GraftTest):
         self.assert_names(err, "--out")
 
     def test_help_is_on_stdout(self):
-        for command in [[], ["train"], ["eval"], ["report"], ["inspect", "graph"],
+        for command in [[], ["train"], ["adapt"], ["eval"], ["report"], ["inspect", "graph"],
                         ["data", "check"], ["doctor"], ["version"]]:
             with self.subTest(command=command):
                 out, err = self.graft(*command, "--help")

@@ -277,6 +277,20 @@ TEST(ResumeOfAFinishedRun, StoppedAtItsTargetStaysStopped) {
   EXPECT_EQ(Session(o).trainer->run().end, End::kNothingLeft);
 }
 
+TEST(ResumeOfAFinishedRun, GoesOnWithALargerBudget) {
+  const TempFolder folder;
+  TrainOptions o = small_options((folder / "run").string());
+  constexpr double kUnitsAnEpoch = 3 * 300;
+  o.stop_at_cost = 1.5 * kUnitsAnEpoch;
+  const RunResult first = Session(o).trainer->run();
+  EXPECT_GE(cost_units(first.counters), o.stop_at_cost);
+  EXPECT_LT(cost_units(first.counters), 2 * kUnitsAnEpoch);
+  o.resume = true;
+  EXPECT_EQ(Session(o).trainer->run().end, End::kNothingLeft);
+  o.stop_at_cost = 2 * kUnitsAnEpoch;
+  EXPECT_GE(cost_units(Session(o).trainer->run().counters), o.stop_at_cost);
+}
+
 TEST(Trainer, DivergenceLeavesNoCheckpointWithoutNumbers) {
   const TempFolder folder;
   TrainOptions o = small_options((folder / "run").string());
