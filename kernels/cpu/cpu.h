@@ -28,6 +28,7 @@ decltype(kernels::linear_bwd_weight) linear_bwd_weight;
 
 decltype(kernels::u8_to_float) u8_to_float;
 
+decltype(kernels::quantise_weights) quantise_weights;
 decltype(kernels::quantise) quantise;
 decltype(kernels::dequantise) dequantise;
 decltype(kernels::scale_shift_fwd) scale_shift_fwd;

@@ -41,6 +41,18 @@ void run_flat(Context& ctx, const Tensor& x, float scale, Tensor& y) {
 
 }  // namespace
 
+void quantise_weights(Context& ctx, const Tensor& w, Tensor& q, Tensor& scale) {
+  const std::int64_t row = w.shape().row_numel();
+  const auto* from = w.ptr<const float>();
+  auto* to = q.ptr<std::int8_t>();
+  auto* scales = scale.ptr<float>();
+  parallel_rows(ctx, w.shape()[0], row, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      scales[k] = simd::int8().quantise_filter(from + k * row, row, to + k * row);
+    }
+  });
+}
+
 void quantise(Context& ctx, float scale, const Tensor& x, Tensor& y) {
   run_flat(ctx, x, 1 / scale, y);
 }

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t kMaxFilters = 512;
 constexpr std::int64_t kPointwiseRow = 48;  // pixels of a row that a 1x1 convolution is cut into
-constexpr int kSignedZero = 128;            // signed bytes go in as unsigned ones, this much larger
 
 /// Packed filters, kept per context.
 class Int8ConvState {
@@ -59,19 +58,6 @@ simd::Int8ConvGeometry geometry(const ConvOptions& o, const Shape& x, const Shap
 bool is_pointwise(const ConvOptions& o, const Shape& w) {
   return w[1] == 1 && w[2] == 1 && o.stride == 1 &&
          o.pad_top + o.pad_bottom + o.pad_left + o.pad_right == 0;
-}
-
-/// What the scaled sums need: one value a filter, padded to whole registers.
-void fill_scales(const Int8ConvOptions& o, const Tensor& x, const Tensor& w_scale,
-                 const Tensor& bias, float y_scale, const std::int32_t* row_sum, std::int64_t k,
-                 std::int64_t padded, std::int32_t* start, float* scale, float* shift) {
-  const bool is_signed = x.dtype() == DType::kI8;
-  for (std::int64_t i = 0; i < padded; ++i) {
-    const bool real = i < k;
-    start[i] = real && is_signed ? -kSignedZero * row_sum[i] : 0;
-    scale[i] = real ? o.x_scale * w_scale.ptr<const float>()[i] / y_scale : 0;
-    shift[i] = real ? bias.ptr<const float>()[i] / y_scale : 0;
-  }
 }
 
 void run(Context& ctx, simd::Int8ConvGeometry g, std::int64_t n, const simd::Int8ConvArgs& args,
@@ -138,24 +124,9 @@ void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, cons
     loops.pack(g, w.ptr<const std::int8_t>(), packed, row_sum);
     filters.version = w_version;
   }
-  const float y_scale = scale_of(y, o.y_scale);
-  const Bounds bounds = int8_bounds(o.activation, y_scale, y);
-  fill_scales(o, x, w_scale, bias, y_scale, row_sum, g.k, padded, start.get(), scale.get(),
-              shift.get());
-  const simd::Int8ConvArgs args = {.x = static_cast<const std::uint8_t*>(x.data()),
-                                   .x_signed = x.dtype() == DType::kI8,
-                                   .w = packed,
-                                   .start = start.get(),
-                                   .scale = scale.get(),
-                                   .shift = shift.get(),
-                                   .residual = residual.data(),
-                                   .residual_type = int8_type(residual),
-                                   .residual_scale =
-                                       scale_of(residual, o.residual_scale) / y_scale,
-                                   .lo = bounds.lo,
-                                   .hi = bounds.hi,
-                                   .y = y.data(),
-                                   .y_type = int8_type(y)};
+  fill_scales(o, x, w_scale, bias, scale_of(y, o.y_scale), row_sum, padded, start.get(),
+              scale.get(), shift.get());
+  const auto args = int8_args(o, x, packed, start.get(), scale.get(), shift.get(), residual, y);
   if (pointwise) {
     run_pointwise(ctx, g, y.numel() / g.k, args, size_of(y.dtype()), size_of(residual.dtype()),
                   work.get(), scratch_bytes);

@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/int8_conv.h"
+#include "kernels/cpu/int8_depthwise.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/int8.h"
@@ -16,8 +17,13 @@ namespace {
 constexpr std::int64_t kMaxTerms = 1 << 16;  // times 255 * 127 is below 2^31
 
 constexpr Impl<decltype(conv_int8_fwd)> kConvInt8Fwd[] = {
+    {"depthwise", Backend::kCpu, cpu::depthwise_int8_fwd_why_not, cpu::depthwise_int8_fwd},
     {"vnni", Backend::kCpu, cpu::conv_int8_fwd_why_not, cpu::conv_int8_fwd},
     {"ref", Backend::kRef, never, ref::conv_int8_fwd},
+};
+constexpr Impl<decltype(quantise_weights)> kQuantiseWeights[] = {
+    {"simd", Backend::kCpu, never, cpu::quantise_weights},
+    {"ref", Backend::kRef, never, ref::quantise_weights},
 };
 constexpr Impl<decltype(quantise)> kQuantise[] = {
     {"simd", Backend::kCpu, never, cpu::quantise},
@@ -93,25 +99,12 @@ void linear_int8_fwd(Context& ctx, const Int8ConvOptions& options, const Tensor&
   conv_int8_fwd(ctx, options, pixels(x), pixels(w), w_scale, bias, Tensor(), w_version, out);
 }
 
-void quantise_weights(Context&, const Tensor& w, Tensor& q, Tensor& scale) {
-  constexpr float kMost = 127;
+void quantise_weights(Context& ctx, const Tensor& w, Tensor& q, Tensor& scale) {
   const Door door("quantise_weights");
   door.expect("w", w, w.shape(), DType::kF32);
   door.expect("q", q, w.shape(), DType::kI8);
   door.expect("scale", scale, {w.shape()[0]}, DType::kF32);
-  const std::int64_t row = w.shape().row_numel();
-  for (std::int64_t k = 0; k < w.shape()[0]; ++k) {
-    const float* from = w.ptr<const float>() + k * row;
-    auto* to = q.ptr<std::int8_t>() + k * row;
-    float largest = 0;
-    for (std::int64_t i = 0; i < row; ++i) largest = std::max(largest, std::fabs(from[i]));
-    const float step = largest > 0 ? largest / kMost : 1;
-    for (std::int64_t i = 0; i < row; ++i) {
-      to[i] = static_cast<std::int8_t>(
-          std::nearbyint(std::clamp(from[i] / step, -kMost, kMost)));
-    }
-    scale.ptr<float>()[k] = step;
-  }
+  if (w.numel() > 0) dispatch("quantise_weights", kQuantiseWeights, ctx, w, q, scale);
 }
 
 void quantise(Context& ctx, float scale, const Tensor& x, Tensor& y) {

@@ -88,6 +88,21 @@ void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, cons
   }
 }
 
+void quantise_weights(Context&, const Tensor& w, Tensor& q, Tensor& scale) {
+  constexpr float kMost = 127;
+  const std::int64_t row = w.shape().row_numel();
+  for (std::int64_t k = 0; k < w.shape()[0]; ++k) {
+    float largest = 0;
+    for (std::int64_t i = 0; i < row; ++i) {
+      largest = std::max(largest, std::fabs(w.ptr<float>()[k * row + i]));
+    }
+    scale.ptr<float>()[k] = largest > 0 ? largest / kMost : 1;
+    for (std::int64_t i = k * row; i < (k + 1) * row; ++i) {
+      store(q, scale.ptr<float>()[k], i, value_at(w, 1, i));
+    }
+  }
+}
+
 void quantise(Context&, float scale, const Tensor& x, Tensor& y) {
   for (std::int64_t i = 0; i < x.numel(); ++i) store(y, scale, i, value_at(x, 1, i));
 }

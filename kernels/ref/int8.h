@@ -7,6 +7,7 @@
 namespace graft::kernels::ref {
 
 decltype(kernels::conv_int8_fwd) conv_int8_fwd;
+decltype(kernels::quantise_weights) quantise_weights;
 decltype(kernels::quantise) quantise;
 decltype(kernels::dequantise) dequantise;
 decltype(kernels::scale_shift_fwd) scale_shift_fwd;

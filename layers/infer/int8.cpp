@@ -29,8 +29,10 @@ Int8Conv2d::Int8Conv2d(const Shape& weight, const kernels::Int8ConvOptions& opti
     : weight_(weight), o_(options), has_residual_(has_residual), y_(y) {}
 
 std::string Int8Conv2d::attributes() const {
-  return fmt::format("{}->{} {}x{} stride {} pad {}{}{} to {}", weight_[3], weight_[0], weight_[1],
-                     weight_[2], o_.conv.stride, o_.conv.pad_top,
+  const int groups = o_.conv.groups;
+  return fmt::format("{}->{} {}x{} stride {} pad {}{}{}{} to {}", weight_[3] * groups, weight_[0],
+                     weight_[1], weight_[2], o_.conv.stride, o_.conv.pad_top,
+                     groups > 1 ? fmt::format(" groups {}", groups) : "",
                      has_residual_ ? " +residual" : "", describe(o_.activation), name(y_));
 }
 

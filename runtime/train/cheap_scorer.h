@@ -54,6 +54,8 @@ class CheapScorer {
   /// The same in f32 on the whole image: what a SelectionMonitor compares with. Its first call
   /// allocates.
   void score_exactly(const Tensor& x, const Tensor& y, std::span<float> loss);
+  /// Folds and quantises the parameters if they have changed; the others call it.
+  void follow_params();
 
   [[nodiscard]] const CheapScorerOptions& options() const { return options_; }
   /// The graph that score() runs.
@@ -81,7 +83,6 @@ class CheapScorer {
     bool ready = false;                 // the scales hold the ranges
   };
 
-  void follow_params();
   void calibrate(const Tensor& x, const Tensor& y);
   void see(ValueId node, const Tensor& value);
   void set_scales();

@@ -59,6 +59,19 @@ void scale_shift_any(const Int8ScaleShift& a, Index rows) {
   }
 }
 
+float quantise_filter(const float* __restrict w, Index n, std::int8_t* __restrict q) {
+  constexpr float kMost = 127;
+  float largest = 0;
+#pragma omp simd reduction(max : largest)
+  for (Index i = 0; i < n; ++i) {
+    const float magnitude = w[i] < 0 ? -w[i] : w[i];
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  const float scale = largest > 0 ? largest / kMost : 1;
+  for (Index i = 0; i < n; ++i) q[i] = result<std::int8_t>(w[i] / scale, -kMost, kMost);
+  return scale;
+}
+
 template <class T>
 GRAFT_INLINE void larger(const T* __restrict x, T* __restrict y, Index c) {
   for (Index i = 0; i < c; ++i) y[i] = x[i] > y[i] ? x[i] : y[i];
@@ -120,6 +133,6 @@ void global_avg(const void* x, bool is_signed, Index hw, Index c, float scale, s
 
 }  // namespace
 
-const Int8Loops kInt8 = {scale_shift_any, max_pool, global_avg};
+const Int8Loops kInt8 = {scale_shift_any, quantise_filter, max_pool, global_avg};
 
 }  // namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA

@@ -8,19 +8,14 @@
 // A broadcast takes 1.5 times as long as a multiply-add (Zen 4), so each must serve two: two
 // registers of filters, or, where there is only one, eight channels at a time with the filters'
 // lanes doubled (16 to 16 channels at 32x32: 263 to GOPS_PAIR GOP/s).
-#include <immintrin.h>
-
-#include "kernels/cpu/simd/vec.h"
+#include "kernels/cpu/simd/int8_finish.h"
 
 namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
 namespace {
 
-using Byte = std::uint8_t;
-
 constexpr Index kQuad = 4;          // channels of one multiply-add
 constexpr Index kBlock = 4 * kQuad;  // channels of a block, unless there are no more than kQuad
 constexpr Index kBandBytes = 24 * 1024;  // of scratch that stays in the first-level cache
-constexpr Byte kSignBit = 0x80;
 
 /// How a panel of filters is laid out.
 enum class Panel : std::uint8_t {
@@ -94,11 +89,10 @@ void pack(const Int8ConvGeometry& g, const std::int8_t* w, std::int8_t* packed,
     const auto put = [&](Index r, Index s, Index c0) {
       for (Index lane = 0; lane < registers(panel) * kLanes; ++lane) {
         const Place at = place_of(panel, lane);
-        const Index k = first + at.filter;
-        for (Index c = c0 + at.channel; c < c0 + at.channel + kQuad; ++c) {
-          const bool exists = k < g.k && c < g.c;
-          *packed++ = exists ? w[((k * g.r + r) * g.s + s) * g.c + c] : std::int8_t{0};
-        }
+        const Index k = first + at.filter, c = c0 + at.channel;
+        const std::int8_t* from = w + ((k * g.r + r) * g.s + s) * g.c + c;
+        for (Index i = 0; i < kQuad; ++i) packed[i] = k < g.k && c + i < g.c ? from[i] : 0;
+        packed += kQuad;
       }
     };
     for (Index r = 0; r < g.r; ++r) {
@@ -167,53 +161,6 @@ struct Tile {
   Index k, out;  ///< first filter; first output element
 };
 
-GRAFT_INLINE __m512 load_residual(const Int8ConvArgs& a, Index at, __mmask16 mask) {
-  if (a.residual_type == Int8Type::kF32) {
-    return _mm512_maskz_loadu_ps(mask, static_cast<const float*>(a.residual) + at);
-  }
-  const __m128i q = _mm_maskz_loadu_epi8(mask, static_cast<const Byte*>(a.residual) + at);
-  return _mm512_cvtepi32_ps(a.residual_type == Int8Type::kU8 ? _mm512_cvtepu8_epi32(q)
-                                                             : _mm512_cvtepi8_epi32(q));
-}
-
-/// Stores the lanes of `mask`. A masked store takes many cycles (Zen 4), so full ones go apart.
-GRAFT_INLINE void store(const Int8ConvArgs& a, Index at, __mmask16 mask, __m512 y) {
-  constexpr __mmask16 kAll = 0xFFFF;
-  if (a.y_type == Int8Type::kF32) {
-    float* to = static_cast<float*>(a.y) + at;
-    if (mask == kAll) {
-      _mm512_storeu_ps(to, y);
-    } else {
-      _mm512_mask_storeu_ps(to, mask, y);
-    }
-    return;
-  }
-  const __m512i wide = _mm512_cvtps_epi32(y);
-  const __m128i q =
-      a.y_type == Int8Type::kU8 ? _mm512_cvtusepi32_epi8(wide) : _mm512_cvtsepi32_epi8(wide);
-  Byte* to = static_cast<Byte*>(a.y) + at;
-  if (mask == kAll) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), q);
-  } else {
-    _mm_mask_storeu_epi8(to, mask, q);
-  }
-}
-
-/// Scales, adds, clamps, rounds and stores kLanes sums of pixel `pixel`, filters from t.k + k on.
-GRAFT_INLINE void finish(const Int8ConvGeometry& g, const Int8ConvArgs& a, const Tile& t,
-                         __m512i sum, Index pixel, Index k) {
-  const Index first = t.k + k, left = g.k - first, at = t.out + pixel * g.k + k;
-  const auto mask = static_cast<__mmask16>(left >= kLanes ? 0xFFFFU : (1U << left) - 1);
-  sum = _mm512_add_epi32(sum, _mm512_loadu_si512(a.start + first));
-  __m512 y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(a.scale + first),
-                             _mm512_loadu_ps(a.shift + first));
-  if (a.residual != nullptr) {
-    y = _mm512_fmadd_ps(load_residual(a, at, mask), _mm512_set1_ps(a.residual_scale), y);
-  }
-  y = _mm512_min_ps(_mm512_max_ps(y, _mm512_set1_ps(a.lo)), _mm512_set1_ps(a.hi));
-  store(a, at, mask, y);
-}
-
 /// Sums of a filter from both of its lanes, in the order of the filters.
 GRAFT_INLINE __m512i join(__m512i a, __m512i b) {
   constexpr int kEven = 0x88, kOdd = 0xDD;
@@ -266,10 +213,12 @@ void tile(const Int8ConvGeometry& g, const Layout& l, const Int8ConvArgs& a, con
 #pragma GCC unroll 16
   for (int n = 0; n < N; ++n) {
     if constexpr (kPanel == Panel::kPair) {
-      finish(g, a, t, join(sum[n][0], sum[n][1]), n, 0);
+      finish(a, g.k, t.k, t.out + n * g.k, join(sum[n][0], sum[n][1]));
     } else {
 #pragma GCC unroll 2
-      for (int v = 0; v < kRegisters; ++v) finish(g, a, t, sum[n][v], n, v * kLanes);
+      for (int v = 0; v < kRegisters; ++v) {
+        finish(a, g.k, t.k + v * kLanes, t.out + n * g.k + v * kLanes, sum[n][v]);
+      }
     }
   }
 }

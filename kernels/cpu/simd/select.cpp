@@ -43,6 +43,7 @@ extern const WinogradLoops kWinograd;
 }
 namespace avx512vnni {
 extern const Int8ConvLoops kInt8Conv;
+extern const Int8DepthwiseLoops kInt8Depthwise;
 }
 GRAFT_DECLARE_TABLES(avx2, nullptr)
 GRAFT_DECLARE_TABLES(avx512, &avx512::kWinograd)
@@ -94,13 +95,21 @@ const PoolLoops& pool() { return tables().pool; }
 const DepthwiseLoops& depthwise() { return tables().depthwise; }
 const Int8Loops& int8() { return tables().int8; }
 const WinogradLoops* winograd() { return tables().winograd; }
-const Int8ConvLoops* int8_conv() {
 #if defined(GRAFT_SIMD_X86)
-  static const bool has =
-      tables().winograd != nullptr && __builtin_cpu_supports("avx512vnni");
-  if (has) return &avx512vnni::kInt8Conv;
-#endif
-  return nullptr;
+namespace {
+/// On top of the AVX-512 tables, which may not have been picked.
+bool has_vnni() {
+  static const bool has = tables().winograd != nullptr && __builtin_cpu_supports("avx512vnni");
+  return has;
 }
+}  // namespace
+const Int8ConvLoops* int8_conv() { return has_vnni() ? &avx512vnni::kInt8Conv : nullptr; }
+const Int8DepthwiseLoops* int8_depthwise() {
+  return has_vnni() ? &avx512vnni::kInt8Depthwise : nullptr;
+}
+#else
+const Int8ConvLoops* int8_conv() { return nullptr; }
+const Int8DepthwiseLoops* int8_depthwise() { return nullptr; }
+#endif
 
 }  // namespace graft::kernels::cpu::simd

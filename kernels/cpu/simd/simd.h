@@ -176,6 +176,8 @@ struct Int8ScaleShift {
 };
 struct Int8Loops {
   void (*scale_shift)(const Int8ScaleShift& a, Index rows);
+  /// q = narrow(w / scale), n weights of one filter; returns the scale, max |w| / 127, or 1.
+  float (*quantise_filter)(const float* w, Index n, std::int8_t* q);
   /// Rows [begin, end) of the N*P output rows.
   void (*max_pool)(const PoolGeometry& g, const void* x, void* y, bool is_signed, Index begin,
                    Index end);
@@ -220,6 +222,15 @@ struct Int8ConvLoops {
                   Index begin, Index end);
 };
 
+/// Depthwise 3x3 convolution in 8-bit integers, C a multiple of kChannelLanes, stride 1 or 2.
+struct Int8DepthwiseLoops {
+  /// Packs w (C,3,3) into 12 C bytes; sum (C) gets the sum of every filter.
+  void (*pack)(Index c, const std::int8_t* w, std::int8_t* packed, std::int32_t* sum);
+  /// Rows [begin, end) of the N*P output rows. zeros: W * C bytes of 0.
+  void (*forward)(const DepthwiseGeometry& g, const Int8ConvArgs& args, const std::uint8_t* zeros,
+                  Index begin, Index end);
+};
+
 /// The tables of the best instruction set that this processor has;
 /// GRAFT_IMPL=simd:baseline|avx2|avx512 forces one.
 [[nodiscard]] const char* isa_name();
@@ -232,5 +243,6 @@ struct Int8ConvLoops {
 [[nodiscard]] const Int8Loops& int8();
 [[nodiscard]] const WinogradLoops* winograd();    ///< null without AVX-512
 [[nodiscard]] const Int8ConvLoops* int8_conv();   ///< null without AVX-512 VNNI
+[[nodiscard]] const Int8DepthwiseLoops* int8_depthwise();  ///< null without AVX-512 VNNI
 
 }  // namespace graft::kernels::cpu::simd
