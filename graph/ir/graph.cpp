@@ -49,9 +49,9 @@ ValueId Graph::input(const std::string& name, const Shape& shape, DType dtype) {
 ValueId Graph::add(const std::string& name, LayerPtr layer, std::vector<ValueId> inputs) {
   std::vector<Shape> shapes;
   for (const ValueId v : inputs) shapes.push_back(node(v).shape);
-  Shape y;
+  LayerPlan plan;
   try {
-    y = layer->plan(shapes).y;
+    plan = layer->plan(shapes);
   } catch (const Error& e) {
     fail(e.code(), "node ", name, ": ", e.what());
   }
@@ -59,8 +59,8 @@ ValueId Graph::add(const std::string& name, LayerPtr layer, std::vector<ValueId>
                .name = name,
                .layer = std::move(layer),
                .inputs = std::move(inputs),
-               .shape = y,
-               .dtype = DType::kF32,
+               .shape = plan.y,
+               .dtype = plan.dtype,
                .frozen = false,
                .label = "",
                .ordinal = next_ordinal_});

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "engine/tensor/dtype.h"
+
 namespace graft::kernels {
 
 /// What the CPU backend is made of on this machine.
@@ -13,5 +15,9 @@ struct CpuBackendInfo {
 };
 
 [[nodiscard]] CpuBackendInfo cpu_backend_info();
+
+/// Null if inference in `dtype` (kF32, kBF16 or kI8) is as fast here as that dtype can be, else
+/// what is missing.
+[[nodiscard]] const char* why_not_fast(DType dtype);
 
 }  // namespace graft::kernels

@@ -47,7 +47,7 @@ void dropout(Context& ctx, double p, const DropoutKeys& keys, const Tensor& x, T
 
 /// Parameter-free shortcut of CIFAR ResNets ("option A", He et al. 2016): y[n,h,w,pad+c] =
 /// x[n,h*stride,w*stride,c], other channels zero.  pad = (K - C) / 2.  x (N,H,W,C) -> y
-/// (N,ceil(H/s),ceil(W/s),K).
+/// (N,ceil(H/s),ceil(W/s),K); forward: also u8|i8.
 void subsample_pad_fwd(Context& ctx, int stride, const Tensor& x, Tensor& y);
 void subsample_pad_bwd(Context& ctx, int stride, const Tensor& dy, GradMode mode, Tensor& dx);
 

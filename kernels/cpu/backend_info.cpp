@@ -38,4 +38,19 @@ CpuBackendInfo cpu_backend_info() {
           .own_isa = cpu::simd::isa_name()};
 }
 
+const char* why_not_fast(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return nullptr;
+    case DType::kI8:
+      return cpu::simd::int8_conv() == nullptr ? "no AVX-512 VNNI" : nullptr;
+    case DType::kBF16:
+      return dnnl_get_effective_cpu_isa() < dnnl_cpu_isa_avx512_core_bf16
+                 ? "no AVX512_BF16, the processor would emulate it"
+                 : "no bf16 inference form is built yet";
+    default:
+      return "no inference form";
+  }
+}
+
 }  // namespace graft::kernels

@@ -21,44 +21,58 @@ void add_if(Context& ctx, GradMode mode, float* temporary, Tensor& t) {
   accumulate(ctx, Tensor::borrow(temporary, t.shape()), t);
 }
 
-}  // namespace
+struct ForwardInputs {
+  const Tensor &x, &w, &bias, &residual;
+};
 
-void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
-              const Tensor& bias, std::uint64_t w_version, Tensor& y) {
-  constexpr const char* kOp = "conv_fwd";
+void run_forward(Context& ctx, const char* op, const ConvOptions& options, Activation act,
+                 const ForwardInputs& in, std::uint64_t w_version, Tensor& y) {
   use_threads_of(ctx);
   auto& state = ctx.state<ConvState>();
-  auto& plan = state.plan(kOp, {.pass = ConvPass::kForward,
-                                .options = options,
-                                .x = x.shape(),
-                                .w = w.shape(),
-                                .y = y.shape(),
-                                .bias = !bias.empty(),
-                                .threads = ctx.threads()});
+  auto& plan = state.plan(op, {.pass = ConvPass::kForward,
+                               .options = options,
+                               .x = in.x.shape(),
+                               .w = in.w.shape(),
+                               .y = y.shape(),
+                               .bias = !in.bias.empty(),
+                               .threads = ctx.threads(),
+                               .activation = act,
+                               .residual = !in.residual.empty()});
   Scratch scratch;
   const auto pad = scratch.array<std::byte>(plan.scratchpad_bytes);
   const auto packed = scratch.array<std::byte>(w_version == 0 ? plan.packed_bytes : 0);
   scratch.open(ctx);
   const dnnl::memory& weights =
-      state.packed_weights(ctx, kOp, plan, w, w_version, pad.get(), packed.get());
-  point(kOp, plan.x, x.data());
-  point(kOp, plan.y, y.data());
-  point(kOp, plan.scratchpad, pad.get());
-  if (bias.empty()) {
-    execute<4>(kOp, plan.primitive, state.stream(),
-               {{{DNNL_ARG_SRC, &plan.x},
-                 {DNNL_ARG_WEIGHTS, &weights},
-                 {DNNL_ARG_DST, &plan.y},
-                 {DNNL_ARG_SCRATCHPAD, &plan.scratchpad}}});
-    return;
-  }
-  point(kOp, plan.bias, bias.data());
-  execute<5>(kOp, plan.primitive, state.stream(),
-             {{{DNNL_ARG_SRC, &plan.x},
-               {DNNL_ARG_WEIGHTS, &weights},
-               {DNNL_ARG_BIAS, &plan.bias},
-               {DNNL_ARG_DST, &plan.y},
-               {DNNL_ARG_SCRATCHPAD, &plan.scratchpad}}});
+      state.packed_weights(ctx, op, plan, in.w, w_version, pad.get(), packed.get());
+  point(op, plan.x, in.x.data());
+  point(op, plan.y, y.data());
+  point(op, plan.scratchpad, pad.get());
+  std::array<DnnlArg, 6> args = {{{DNNL_ARG_SRC, &plan.x},
+                                  {DNNL_ARG_WEIGHTS, &weights},
+                                  {DNNL_ARG_DST, &plan.y},
+                                  {DNNL_ARG_SCRATCHPAD, &plan.scratchpad}}};
+  std::size_t count = 4;
+  const auto add = [&](int arg, const dnnl::memory& memory, const Tensor& t) {
+    if (t.empty()) return;
+    point(op, memory, t.data());
+    args[count++] = {arg, &memory};
+  };
+  add(DNNL_ARG_BIAS, plan.bias, in.bias);
+  add(kResidualArg, plan.residual, in.residual);
+  execute(op, plan.primitive, state.stream(), args, count);
+}
+
+}  // namespace
+
+void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
+              const Tensor& bias, std::uint64_t w_version, Tensor& y) {
+  run_forward(ctx, "conv_fwd", options, Activation::kNone, {x, w, bias, Tensor()}, w_version, y);
+}
+
+void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, const Tensor& x,
+                    const Tensor& w, const Tensor& bias, const Tensor& residual,
+                    std::uint64_t w_version, Tensor& y) {
+  run_forward(ctx, "conv_fused_fwd", options, act, {x, w, bias, residual}, w_version, y);
 }
 
 void conv_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,

@@ -19,7 +19,7 @@ constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
 dnnl::convolution_forward::primitive_desc forward_desc(const ConvProblem& p,
                                                        const dnnl::engine& e) {
   return describe<dnnl::convolution_forward>(
-      e, user_scratchpad(), dnnl::prop_kind::forward_training, kAlgorithm, ConvProblem::image(p.x),
+      e, p.fused(), dnnl::prop_kind::forward_training, kAlgorithm, ConvProblem::image(p.x),
       p.any_weights(), p.bias_desc(), ConvProblem::image(p.y), p.strides(), p.dilations(),
       p.pad_begin(), p.pad_end());
 }
@@ -63,7 +63,9 @@ std::array<std::int64_t, ConvProblem::kKeyWords> ConvProblem::key() const {
           o.pad_bottom,
           o.pad_right,
           o.dilation,
-          o.groups};
+          o.groups,
+          static_cast<std::int64_t>(activation),
+          residual ? 1 : 0};
 }
 
 memory::desc ConvProblem::image(const Shape& s) {
@@ -82,6 +84,10 @@ memory::desc ConvProblem::any_weights() const { return weights(true); }
 
 memory::desc ConvProblem::bias_desc() const {
   return bias ? memory::desc({w[0]}, memory::data_type::f32, Tag::a) : memory::desc();
+}
+dnnl::primitive_attr ConvProblem::fused() const {
+  const memory::desc like_y = image(y);
+  return fused_attributes(activation, residual ? &like_y : nullptr);
 }
 memory::dims ConvProblem::strides() const { return {options.stride, options.stride}; }
 memory::dims ConvProblem::dilations() const {
@@ -124,6 +130,7 @@ ConvPlan ConvState::make_plan(const ConvProblem& p) {
   plan.y = unbound(ConvProblem::image(p.y), e);
   plan.w_master = unbound(p.master_weights(), e);
   if (p.bias) plan.bias = unbound(p.bias_desc(), e);
+  if (p.residual) plan.residual = unbound(ConvProblem::image(p.y), e);
   switch (p.pass) {
     case ConvPass::kForward: {
       const auto d = forward_desc(p, e);

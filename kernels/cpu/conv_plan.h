@@ -17,13 +17,15 @@ enum class ConvPass : std::int64_t { kForward, kBackwardData, kBackwardWeight };
 /// A convolution as oneDNN wants it described. x, y: nhwc. w: (K,R,S,C/groups) is ohwi, with groups
 /// gohwi.
 struct ConvProblem {
-  static constexpr std::size_t kKeyWords = 20;
+  static constexpr std::size_t kKeyWords = 22;
 
   ConvPass pass;
   const ConvOptions& options;
   const Shape &x, &w, &y;
   bool bias;
   int threads;
+  Activation activation = Activation::kNone;  ///< forward only, as is `residual`
+  bool residual = false;
 
   /// Everything above as integers.
   [[nodiscard]] std::array<std::int64_t, kKeyWords> key() const;
@@ -33,6 +35,8 @@ struct ConvProblem {
   /// In the format that the primitive likes best.
   [[nodiscard]] dnnl::memory::desc any_weights() const;
   [[nodiscard]] dnnl::memory::desc bias_desc() const;
+  /// Attributes with what follows the convolution.
+  [[nodiscard]] dnnl::primitive_attr fused() const;
   [[nodiscard]] dnnl::memory::dims strides() const;
   [[nodiscard]] dnnl::memory::dims dilations() const;
   [[nodiscard]] dnnl::memory::dims pad_begin() const;
@@ -45,7 +49,7 @@ struct ConvProblem {
 /// A primitive and its memories; the caller points them at the arguments of each call.
 struct ConvPlan {
   dnnl::primitive primitive;
-  dnnl::memory x, w_master, w_packed, bias, y, scratchpad;
+  dnnl::memory x, w_master, w_packed, bias, residual, y, scratchpad;
   std::optional<dnnl::reorder> reorder;  ///< none: the primitive works on the master weights
   dnnl::memory reorder_scratchpad;
   std::int64_t scratchpad_bytes = 0;  ///< enough for the primitive and for the reorder

@@ -6,6 +6,7 @@
 #include "kernels/api/conv.h"
 #include "kernels/api/gemm.h"
 #include "kernels/api/image_ops.h"
+#include "kernels/api/int8.h"
 #include "kernels/api/norm.h"
 #include "kernels/api/optim.h"
 #include "kernels/api/pointwise.h"
@@ -17,6 +18,7 @@
 namespace graft::kernels::cpu {
 
 decltype(kernels::conv_fwd) conv_fwd;
+decltype(kernels::conv_fused_fwd) conv_fused_fwd;
 decltype(kernels::conv_bwd_data) conv_bwd_data;
 decltype(kernels::conv_bwd_weight) conv_bwd_weight;
 
@@ -25,6 +27,13 @@ decltype(kernels::linear_bwd_data) linear_bwd_data;
 decltype(kernels::linear_bwd_weight) linear_bwd_weight;
 
 decltype(kernels::u8_to_float) u8_to_float;
+
+decltype(kernels::quantise_weights) quantise_weights;
+decltype(kernels::quantise) quantise;
+decltype(kernels::dequantise) dequantise;
+decltype(kernels::scale_shift_fwd) scale_shift_fwd;
+decltype(kernels::max_pool_int8_fwd) max_pool_int8_fwd;
+decltype(kernels::global_avg_pool_int8_fwd) global_avg_pool_int8_fwd;
 
 decltype(kernels::batch_norm_fwd_train) batch_norm_fwd_train;
 decltype(kernels::batch_norm_fwd_eval) batch_norm_fwd_eval;

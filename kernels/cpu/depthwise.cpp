@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/activation.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/simd/simd.h"
@@ -52,9 +53,9 @@ void taps_first(const float* w, std::int64_t c, bool flipped, float* out) {
 }
 
 void run_forward(Context& ctx, const simd::DepthwiseGeometry& g, std::int64_t n, const float* x,
-                 const float* w, const float* bias, float* y) {
+                 const float* w, const float* bias, const Bounds& bounds, float* y) {
   parallel_rows(ctx, n * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
-    simd::depthwise().forward(g, x, w, bias, y, begin, end);
+    simd::depthwise().forward(g, x, w, bias, bounds.lo, bounds.hi, y, begin, end);
   });
 }
 
@@ -84,7 +85,19 @@ const char* depthwise_bwd_weight_why_not(const ConvOptions& options, const Tenso
 }
 
 void depthwise_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
-                   const Tensor& bias, std::uint64_t, Tensor& y) {
+                   const Tensor& bias, std::uint64_t w_version, Tensor& y) {
+  depthwise_fused_fwd(ctx, options, Activation::kNone, x, w, bias, Tensor(), w_version, y);
+}
+
+const char* depthwise_fused_fwd_why_not(const ConvOptions& options, Activation, const Tensor& x,
+                                        const Tensor& w, const Tensor&, const Tensor& residual,
+                                        std::uint64_t, Tensor&) {
+  return residual.empty() ? why_not(options, x, w) : "residual";
+}
+
+void depthwise_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, const Tensor& x,
+                         const Tensor& w, const Tensor& bias, const Tensor&, std::uint64_t,
+                         Tensor& y) {
   const auto g = geometry(options, x.shape(), y.shape());
   Scratch scratch;
   const auto taps = scratch.array<float>(kTaps * g.c);
@@ -96,7 +109,8 @@ void depthwise_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, co
   } else {
     std::copy_n(bias.ptr<const float>(), g.c, start.get());
   }
-  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps.get(), start.get(), y.ptr<float>());
+  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps.get(), start.get(),
+              bounds_of(act), y.ptr<float>());
 }
 
 void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,
@@ -117,7 +131,7 @@ void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& 
     g.pad_top = kMaxPad - g.pad_top;
     g.pad_left = kMaxPad - g.pad_left;
     std::fill_n(start.get(), g.c, 0.0f);
-    run_forward(ctx, g, n, from, taps.get(), start.get(), to);
+    run_forward(ctx, g, n, from, taps.get(), start.get(), bounds_of(Activation::kNone), to);
     return;
   }
   parallel_rows(ctx, n * g.h, g.w * g.c, [&](std::int64_t begin, std::int64_t end) {

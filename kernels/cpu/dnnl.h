@@ -11,6 +11,7 @@
 
 #include "engine/core/error.h"
 #include "engine/device/context.h"
+#include "kernels/api/common.h"
 #include "kernels/cpu/parallel.h"
 
 namespace graft::kernels::cpu {
@@ -46,6 +47,27 @@ inline dnnl::primitive_attr user_scratchpad() {
   return attr;
 }
 
+/// The same, for a primitive whose result is act(result + residual), `residual` like the result.
+inline dnnl::primitive_attr fused_attributes(Activation act, const dnnl::memory::desc* residual) {
+  constexpr float kMost = 6;
+  dnnl::post_ops ops;
+  if (residual != nullptr) ops.append_binary(dnnl::algorithm::binary_add, *residual);
+  const auto append = [&](dnnl::algorithm algorithm, float alpha, float beta) {
+#if DNNL_VERSION_MAJOR >= 3
+    ops.append_eltwise(algorithm, alpha, beta);
+#else
+    ops.append_eltwise(1.0F, algorithm, alpha, beta);
+#endif
+  };
+  if (act == Activation::kRelu) append(dnnl::algorithm::eltwise_relu, 0, 0);
+  if (act == Activation::kRelu6) append(dnnl::algorithm::eltwise_clip, 0, kMost);
+  dnnl::primitive_attr attr = user_scratchpad();
+  attr.set_post_ops(ops);
+  return attr;
+}
+/// Argument of execute() that gives the residual.
+inline constexpr int kResidualArg = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
+
 /// Turns a oneDNN status into an Error that names the operator.
 inline void check(dnnl_status_t status, const char* op) {
   if (status == dnnl_success) return;
@@ -72,16 +94,17 @@ inline void point(const char* op, const dnnl::memory& memory, const void* data) 
   check(dnnl_memory_set_data_handle(memory.get(), const_cast<void*>(data)), op);
 }
 
-/// One argument of execute(): DNNL_ARG_... and the memory.
+/// One argument of execute(), of which the first `count` are given: DNNL_ARG_... and the memory.
 using DnnlArg = std::pair<int, const dnnl::memory*>;
 
 template <std::size_t N>
 void execute(const char* op, const dnnl::primitive& primitive, const dnnl::stream& stream,
-             const std::array<DnnlArg, N>& args) {
+             const std::array<DnnlArg, N>& args, std::size_t count = N) {
   std::array<dnnl_exec_arg_t, N> c_args;
-  for (std::size_t i = 0; i < N; ++i) c_args[i] = {args[i].first, args[i].second->get()};
-  check(dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(N), c_args.data()),
-        op);
+  for (std::size_t i = 0; i < count; ++i) c_args[i] = {args[i].first, args[i].second->get()};
+  check(
+      dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(count), c_args.data()),
+      op);
 }
 
 /// Engine and stream of one context.

@@ -179,13 +179,16 @@ void dropout(Context& ctx, double p, const DropoutKeys& keys, const Tensor& x, T
 }
 
 void subsample_pad_fwd(Context& ctx, int stride, const Tensor& x, Tensor& y) {
-  const auto* xs = x.ptr<const float>();
-  auto* ys = y.ptr<float>();
+  const auto* xs = static_cast<const std::byte*>(x.data());
+  auto* ys = static_cast<std::byte*>(y.data());
+  const auto bytes = [size = size_of(x.dtype())](std::int64_t count) {
+    return static_cast<std::size_t>(count) * size;
+  };
   const std::int64_t c = x.shape()[3], k = y.shape()[3], pad = (k - c) / 2;
   for_kept_pixels(ctx, stride, x.shape(), y.shape(), [&](std::int64_t from, std::int64_t to) {
-    std::memset(ys + to - pad, 0, float_bytes(pad));
-    std::memcpy(ys + to, xs + from, float_bytes(c));
-    std::memset(ys + to + c, 0, float_bytes(k - c - pad));
+    std::memset(ys + bytes(to - pad), 0, bytes(pad));
+    std::memcpy(ys + bytes(to), xs + bytes(from), bytes(c));
+    std::memset(ys + bytes(to + c), 0, bytes(k - c - pad));
   });
 }
 

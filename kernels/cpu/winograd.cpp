@@ -5,6 +5,7 @@
 // 293); 8x8x128 763, 825 (314, 289), with kept weights 944, 955.
 #include "kernels/cpu/winograd.h"
 
+#include "kernels/cpu/activation.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/plan_cache.h"
 #include "kernels/cpu/scratch.h"
@@ -80,10 +81,10 @@ void transform(Context& ctx, const simd::WinogradGeometry& g, const Tensor& w, b
 
 /// Convolves `x` with w, or (rotated) with the filters that give the gradient of w's input.
 void run(Context& ctx, const Tensor& x, const Tensor& w, bool rotated, std::uint64_t w_version,
-         const float* bias, bool accumulate, Tensor& y) {
+         const simd::WinogradOutput& output, const Shape& y) {
   const auto& loops = *simd::winograd();
   const simd::WinogradGeometry g = {
-      .h = x.shape()[1], .w = x.shape()[2], .c = x.shape()[3], .k = y.shape()[3]};
+      .h = x.shape()[1], .w = x.shape()[2], .c = x.shape()[3], .k = y[3]};
   const std::int64_t tiles = tiles_of(x.shape()), filter_floats = loops.filter_floats(g);
   const std::int64_t scratch_floats = loops.scratch_floats(g);
   Scratch scratch;
@@ -102,11 +103,10 @@ void run(Context& ctx, const Tensor& x, const Tensor& w, bool rotated, std::uint
     }
   }
   const auto* from = x.ptr<const float>();
-  auto* to = y.ptr<float>();
   parallel_threads(ctx, tiles, kTilesAThread, kTilesAThread,
                    [&](std::int64_t begin, std::int64_t end, int thread) {
-                     loops.forward(g, from, u, bias, accumulate, to,
-                                   work.get() + thread * scratch_floats, begin, end);
+                     loops.forward(g, from, u, output, work.get() + thread * scratch_floats, begin,
+                                   end);
                    });
 }
 
@@ -122,15 +122,32 @@ const char* winograd_bwd_data_why_not(const ConvOptions& options, const Tensor&,
   return why_not(options, dx, w);
 }
 
-void winograd_fwd(Context& ctx, const ConvOptions&, const Tensor& x, const Tensor& w,
+void winograd_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
                   const Tensor& bias, std::uint64_t w_version, Tensor& y) {
-  const float* start = bias.empty() ? nullptr : bias.ptr<const float>();
-  run(ctx, x, w, /*rotated=*/false, w_version, start, /*accumulate=*/false, y);
+  winograd_fused_fwd(ctx, options, Activation::kNone, x, w, bias, Tensor(), w_version, y);
 }
 
 void winograd_bwd_data(Context& ctx, const ConvOptions&, const Tensor& dy, const Tensor& w,
                        std::uint64_t w_version, GradMode mode, Tensor& dx) {
-  run(ctx, dy, w, /*rotated=*/true, w_version, nullptr, mode == GradMode::kAccumulate, dx);
+  const Bounds all = bounds_of(Activation::kNone);
+  auto* to = dx.ptr<float>();
+  run(ctx, dy, w, /*rotated=*/true, w_version,
+      {nullptr, mode == GradMode::kAccumulate ? to : nullptr, all.lo, all.hi, to}, dx.shape());
+}
+
+const char* winograd_fused_fwd_why_not(const ConvOptions& options, Activation, const Tensor& x,
+                                       const Tensor& w, const Tensor&, const Tensor&,
+                                       std::uint64_t, Tensor&) {
+  return why_not(options, x, w);
+}
+
+void winograd_fused_fwd(Context& ctx, const ConvOptions&, Activation act, const Tensor& x,
+                        const Tensor& w, const Tensor& bias, const Tensor& residual,
+                        std::uint64_t w_version, Tensor& y) {
+  const Bounds bounds = bounds_of(act);
+  run(ctx, x, w, /*rotated=*/false, w_version,
+      {bias.ptr<const float>(), residual.ptr<const float>(), bounds.lo, bounds.hi, y.ptr<float>()},
+      y.shape());
 }
 
 }  // namespace graft::kernels::cpu

@@ -19,6 +19,12 @@ constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_fwd},
     {"ref", Backend::kRef, never, ref::conv_fwd},
 };
+constexpr Impl<decltype(conv_fused_fwd)> kConvFusedFwd[] = {
+    {"depthwise", Backend::kCpu, cpu::depthwise_fused_fwd_why_not, cpu::depthwise_fused_fwd},
+    {"winograd", Backend::kCpu, cpu::winograd_fused_fwd_why_not, cpu::winograd_fused_fwd},
+    {"onednn", Backend::kCpu, unless_f32, cpu::conv_fused_fwd},
+    {"ref", Backend::kRef, never, ref::conv_fused_fwd},
+};
 constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_data_why_not, cpu::depthwise_bwd_data},
     {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_data_why_not, cpu::conv_1x1_bwd_data},
@@ -96,6 +102,17 @@ void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const T
   door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
   if (y.numel() == 0) return;
   dispatch("conv_fwd", kConvFwd, ctx, options, x, w, bias, w_version, y);
+}
+
+void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, const Tensor& x,
+                    const Tensor& w, const Tensor& bias, const Tensor& residual,
+                    std::uint64_t w_version, Tensor& y) {
+  const Door door("conv_fused_fwd");
+  check_conv(door, options, "x", x, "weight", w, "y", y);
+  door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
+  door.expect_or_empty("residual", residual, y.shape(), x.dtype());
+  if (y.numel() == 0) return;
+  dispatch("conv_fused_fwd", kConvFusedFwd, ctx, options, act, x, w, bias, residual, w_version, y);
 }
 
 void conv_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,

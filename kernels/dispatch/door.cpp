@@ -22,4 +22,17 @@ DType Door::image(const char* what, const Tensor& t) const {
   return dtype;
 }
 
+DType Door::bytes(const char* what, const Tensor& t) const {
+  require(!t.empty(), what, " is not given");
+  require(t.dtype() == DType::kU8 || t.dtype() == DType::kI8, what, " expects dtype u8 or i8, got ",
+          name(t.dtype()));
+  return t.dtype();
+}
+
+DType Door::image_bytes(const char* what, const Tensor& t) const {
+  const DType dtype = bytes(what, t);
+  require(t.shape().rank() == 4, what, " expects (N,H,W,C), got ", t.shape());
+  return dtype;
+}
+
 }  // namespace graft::kernels

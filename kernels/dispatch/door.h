@@ -32,6 +32,10 @@ class Door {
   }
   /// `t` must be floating and (N,H,W,C); returns its dtype.
   DType image(const char* what, const Tensor& t) const;
+  /// `t` must be u8 or i8; returns its dtype.
+  DType bytes(const char* what, const Tensor& t) const;
+  /// `t` must be u8 or i8 and (N,H,W,C); returns its dtype.
+  DType image_bytes(const char* what, const Tensor& t) const;
 
  private:
   const char* op_;

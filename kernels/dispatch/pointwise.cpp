@@ -75,7 +75,8 @@ std::int64_t check_part(const Door& door, const char* what, std::size_t i, const
 
 void check_subsample(const Door& door, int stride, const char* x_name, const Tensor& x,
                      const char* y_name, const Tensor& y) {
-  const DType dtype = door.image(x_name, x);
+  const bool bytes = x.dtype() == DType::kU8 || x.dtype() == DType::kI8;
+  const DType dtype = bytes ? door.image_bytes(x_name, x) : door.image(x_name, x);
   door.require(stride >= 1, "stride must be >= 1, got ", stride);
   door.require(y.shape().rank() == 4 && y.shape()[3] >= x.shape()[3], y_name,
                " expects (N,P,Q,K) with K >= ", x.shape()[3], ", got ", y.shape());

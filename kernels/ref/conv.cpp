@@ -147,6 +147,21 @@ void conv_fwd(Context&, const ConvOptions& options, const Tensor& x, const Tenso
   });
 }
 
+void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, const Tensor& x,
+                    const Tensor& w, const Tensor& bias, const Tensor& residual,
+                    std::uint64_t w_version, Tensor& y) {
+  ref::conv_fwd(ctx, options, x, w, bias, w_version, y);
+  dispatch_float(y.dtype(), "conv_fused_fwd", [&]<class T>(std::type_identity<T>) {
+    const T* side = residual.ptr<const T>();
+    T* ys = y.ptr<T>();
+    for (std::int64_t i = 0; i < y.numel(); ++i) {
+      const double sum = static_cast<double>(ys[i]) +
+                         (side != nullptr ? static_cast<double>(side[i]) : 0.0);
+      ys[i] = static_cast<T>(activate(act, sum));
+    }
+  });
+}
+
 void conv_bwd_data(Context&, const ConvOptions& options, const Tensor& dy, const Tensor& w,
                    std::uint64_t, GradMode mode, Tensor& dx) {
   if (mode == GradMode::kSkip) return;

@@ -140,6 +140,13 @@ void dropout(Context&, double p, const DropoutKeys& keys, const Tensor& x, Tenso
 }
 
 void subsample_pad_fwd(Context&, int stride, const Tensor& x, Tensor& y) {
+  if (size_of(x.dtype()) == 1) {
+    const auto* xs = static_cast<const std::byte*>(x.data());
+    auto* ys = static_cast<std::byte*>(y.data());
+    for_subsampled(stride, x.shape(), y.shape(),
+                   [&](auto i, auto from) { ys[i] = from < 0 ? std::byte{0} : xs[from]; });
+    return;
+  }
   dispatch_float(x.dtype(), "subsample_pad_fwd", [&]<class T>(std::type_identity<T>) {
     const T* xs = x.ptr<const T>();
     T* ys = y.ptr<T>();

@@ -44,6 +44,7 @@ struct LayerPlan {
   bool scale_invariant = false;  ///< in training y stays when a channel of x[0] is scaled
   int backward_in_place = -1;    ///< index of the input whose dx may share memory with dy, or -1
   bool accepts_dy2 = false;      ///< backward can take a second gradient contribution
+  DType dtype = DType::kF32;     ///< of y; kF32 stands for the graph's floating type
 };
 
 /// Which examples the rows are: dropout is keyed by them. Spans may be empty where no layer asks.
@@ -86,6 +87,23 @@ struct BackwardArgs {
   kernels::NormStats batch_stats = kernels::NormStats::kBatch;
 };
 
+class Layer;
+
+/// A layer of another graph and its parameters, from which a derived layer computes its own.
+struct ParamSource {
+  const Layer* layer;
+  std::span<const Tensor> params;
+};
+
+/// What graph/plan/int8.h must know to put a layer between 8-bit values.
+struct Int8Traits {
+  bool takes = false;        ///< reads 8-bit inputs, and floating ones
+  bool needs = false;        ///< input 0 has to be 8-bit
+  bool makes = false;        ///< can write an 8-bit output
+  bool keeps_range = false;  ///< outputs are inputs or 0: input and output have one dtype and scale
+  bool nonnegative = false;  ///< of all outputs
+};
+
 /// An operator. Immutable after construction; the same object may serve several executors.
 class Layer {
  public:
@@ -121,6 +139,33 @@ class Layer {
   }
   /// This layer plus a second input of y's shape, added to its output.
   [[nodiscard]] virtual std::shared_ptr<const Layer> with_residual() const { return nullptr; }
+
+  // What graph/plan/inference.h asks. In evaluation ...
+
+  /// ... this layer changes nothing.
+  [[nodiscard]] virtual bool is_identity() const { return false; }
+  /// ... this layer is fused_activation()(scale[c] * x + shift[c] [+ residual]).
+  [[nodiscard]] virtual bool is_affine() const { return false; }
+  [[nodiscard]] virtual Activation fused_activation() const { return Activation::kNone; }
+  /// Scale and shift of an affine layer; both have one element a channel.
+  virtual void affine(std::span<const Tensor>, std::span<double>, std::span<double>) const {}
+  /// ... this layer can be replaced by the result, whose parameters derive from its own.
+  [[nodiscard]] virtual std::shared_ptr<const Layer> inference_form() const { return nullptr; }
+  /// Whether derive_params() can take a second source, an affine layer behind this one.
+  [[nodiscard]] virtual bool takes_affine() const { return false; }
+  /// Computes this layer's parameters, `to`, from those of the layers that it stands for.
+  virtual void derive_params(Context& ctx, std::span<const ParamSource> from,
+                             std::span<Tensor> to) const;
+
+  // What graph/plan/int8.h asks.
+
+  [[nodiscard]] virtual Int8Traits int8_traits() const { return {}; }
+  /// This layer on values of these dtypes, kF32 among them. Scales of its values are buffers (1)
+  /// called "x_scale", "residual_scale" (input 1) and "y_scale".
+  [[nodiscard]] virtual std::shared_ptr<const Layer> int8_form(std::span<const DType>,
+                                                               DType) const {
+    return nullptr;
+  }
 };
 
 using LayerPtr = std::shared_ptr<const Layer>;

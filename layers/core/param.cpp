@@ -61,7 +61,9 @@ ParamStore::ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpe
   for (auto& [name, spec] : named) {
     auto& total = spec.kind == ParamKind::kTrainable ? n_values : n_buffers;
     offset.push_back(total);
-    total += aligned(spec.shape.numel());
+    if (spec.dtype == DType::kF32) total += aligned(spec.shape.numel());
+    GRAFT_CHECK(spec.dtype == DType::kF32 || spec.kind == ParamKind::kBuffer, "parameter ", name,
+                ": only buffers may be ", graft::name(spec.dtype));
     if (spec.kind == ParamKind::kTrainable) trainable_count_ += spec.shape.numel();
     const auto [it, fresh] = index_.emplace(name, static_cast<ParamId>(entries_.size()));
     GRAFT_CHECK(fresh, "two parameters are called ", name);
@@ -77,6 +79,9 @@ ParamStore::ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpe
     if (e.spec.kind == ParamKind::kTrainable) {
       e.value = values_.rows(offset[i], n).reshape(e.spec.shape);
       e.grad = grads_.rows(offset[i], n).reshape(e.spec.shape);
+    } else if (e.spec.dtype != DType::kF32) {
+      e.value = Tensor::allocate(ctx.memory(), e.spec.shape, e.spec.dtype);
+      fill_zero(ctx, e.value);
     } else {
       e.value = buffers_.rows(offset[i], n).reshape(e.spec.shape);
     }
@@ -96,6 +101,7 @@ ParamId ParamStore::find(const std::string& name) const {
 void ParamStore::initialise(Context& ctx, std::uint64_t seed) {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& e = entries_[i];
+    if (e.spec.dtype != DType::kF32) continue;
     Philox rng({.seed = seed, .purpose = RngPurpose::kInit, .epoch = 0, .id = i});
     std::vector<float> drawn(static_cast<std::size_t>(e.value.numel()));
     for (float& v : drawn) v = static_cast<float>(draw(e.spec.init, rng));

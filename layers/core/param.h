@@ -40,12 +40,14 @@ struct ParamSpec {
   Init init = {};
   ParamKind kind = ParamKind::kTrainable;
   ParamOrder order = ParamOrder::kPlain;
+  DType dtype = DType::kF32;  ///< kF32 stands for the store's floating type; others: buffers only
 };
 
 using ParamId = std::int32_t;
 
 /// All parameters of a graph: one flat block each for trainable values, their gradients, and
-/// buffers; tensors start at 64-byte boundaries, the gaps hold zeros.
+/// buffers; tensors start at 64-byte boundaries, the gaps hold zeros. Buffers of another dtype than
+/// the store's have a block each.
 class ParamStore {
  public:
   struct Entry {

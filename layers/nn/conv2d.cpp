@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "layers/infer/fused.h"
+
 namespace graft {
 
 Conv2d::Conv2d(const Conv2dOptions& options) : o_(options) {
@@ -52,6 +54,10 @@ std::int64_t Conv2d::flops(std::span<const Shape> x) const {
 void Conv2d::forward(const ForwardArgs& a) const {
   kernels::conv_fwd(a.ctx, conv_, a.x[0], a.params[0], o_.bias ? a.params[1] : Tensor(),
                     a.param_version, a.y);
+}
+
+LayerPtr Conv2d::inference_form() const {
+  return std::make_shared<FusedConv2d>(weight_shape(), conv_, Activation::kNone, false);
 }
 
 void Conv2d::backward(const BackwardArgs& a) const {

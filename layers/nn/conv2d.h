@@ -30,6 +30,7 @@ class Conv2d final : public Layer {
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
   void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] LayerPtr inference_form() const override;
 
  private:
   [[nodiscard]] Shape weight_shape() const;

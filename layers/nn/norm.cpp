@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/nn/norm.h"
 
+#include <cmath>
+
 #include <fmt/format.h>
+
+#include "layers/infer/fused.h"
 
 namespace graft {
 namespace {
@@ -121,6 +125,23 @@ LayerPtr BatchNorm2d::with_activation(Activation act) const {
 LayerPtr BatchNorm2d::with_residual() const {
   if (has_residual_ || o_.activation != Activation::kNone) return nullptr;
   return std::make_shared<BatchNorm2d>(channels_, o_, true);
+}
+
+void BatchNorm2d::affine(std::span<const Tensor> params, std::span<double> scale,
+                         std::span<double> shift) const {
+  dispatch_float(params[kGamma].dtype(), "BatchNorm2d", [&]<class T>(std::type_identity<T>) {
+    const auto at = [&](std::size_t param, std::size_t c) {
+      return static_cast<double>(params[param].ptr<const T>()[c]);
+    };
+    for (std::size_t c = 0; c < scale.size(); ++c) {
+      scale[c] = at(kGamma, c) / std::sqrt(at(kRunningVar, c) + o_.eps);
+      shift[c] = at(kBeta, c) - at(kRunningMean, c) * scale[c];
+    }
+  });
+}
+
+LayerPtr BatchNorm2d::inference_form() const {
+  return has_residual_ ? nullptr : std::make_shared<ScaleShift>(channels_, o_.activation);
 }
 
 GroupNorm::GroupNorm(std::int64_t channels, kernels::GroupNormOptions options, bool has_residual)

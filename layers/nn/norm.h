@@ -23,6 +23,11 @@ class BatchNorm2d final : public Layer {
   void backward(const BackwardArgs& args) const override;
   [[nodiscard]] LayerPtr with_activation(Activation act) const override;
   [[nodiscard]] LayerPtr with_residual() const override;
+  [[nodiscard]] bool is_affine() const override { return true; }
+  [[nodiscard]] Activation fused_activation() const override { return o_.activation; }
+  void affine(std::span<const Tensor> params, std::span<double> scale,
+              std::span<double> shift) const override;
+  [[nodiscard]] LayerPtr inference_form() const override;
 
  private:
   std::int64_t channels_;
@@ -33,6 +38,9 @@ class BatchNorm2d final : public Layer {
 /// Group normalisation (Wu & He 2018), fused in the same way. Row separable.
 class GroupNorm final : public Layer {
  public:
+  [[nodiscard]] Int8Traits int8_traits() const override {
+    return {.nonnegative = o_.activation != Activation::kNone};
+  }
   explicit GroupNorm(std::int64_t channels, kernels::GroupNormOptions options,
                      bool has_residual = false);
   [[nodiscard]] std::string_view kind() const override { return "GroupNorm"; }

@@ -143,8 +143,8 @@ void Dropout::backward(const BackwardArgs& a) const {
   kernels::accumulate(a.ctx, masked, a.dx[0]);
 }
 
-SubsamplePad::SubsamplePad(std::int64_t out_channels, int stride)
-    : out_channels_(out_channels), stride_(stride) {
+SubsamplePad::SubsamplePad(std::int64_t out_channels, int stride, DType dtype)
+    : out_channels_(out_channels), stride_(stride), dtype_(dtype) {
   GRAFT_CHECK(stride >= 1 && out_channels > 0, "SubsamplePad: stride ", stride, ", channels ",
               out_channels);
 }
@@ -158,7 +158,11 @@ LayerPlan SubsamplePad::plan(std::span<const Shape> x) const {
   GRAFT_CHECK(x[0].rank() == 4 && x[0][3] <= out_channels_ && (out_channels_ - x[0][3]) % 2 == 0,
               "SubsamplePad: ", x[0], " to ", out_channels_, " channels");
   const auto cut = [this](std::int64_t n) { return (n + stride_ - 1) / stride_; };
-  return {.y = {x[0][0], cut(x[0][1]), cut(x[0][2]), out_channels_}};
+  return {.y = {x[0][0], cut(x[0][1]), cut(x[0][2]), out_channels_}, .dtype = dtype_};
+}
+
+LayerPtr SubsamplePad::int8_form(std::span<const DType> x, DType y) const {
+  return x[0] == y ? std::make_shared<SubsamplePad>(out_channels_, stride_, y) : nullptr;
 }
 
 std::int64_t SubsamplePad::flops(std::span<const Shape>) const { return 0; }

@@ -62,6 +62,7 @@ class Dropout final : public Layer {
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
   void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] bool is_identity() const override { return true; }
 
  private:
   double p_;
@@ -71,17 +72,22 @@ class Dropout final : public Layer {
 /// around.
 class SubsamplePad final : public Layer {
  public:
-  SubsamplePad(std::int64_t out_channels, int stride);
+  SubsamplePad(std::int64_t out_channels, int stride, DType dtype = DType::kF32);
   [[nodiscard]] std::string_view kind() const override { return "SubsamplePad"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
   void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] Int8Traits int8_traits() const override {
+    return {.takes = true, .makes = true, .keeps_range = true};
+  }
+  [[nodiscard]] LayerPtr int8_form(std::span<const DType> x, DType y) const override;
 
  private:
   std::int64_t out_channels_;
   int stride_;
+  DType dtype_;  // 8-bit in inference
 };
 
 }  // namespace graft

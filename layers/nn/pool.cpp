@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "layers/infer/int8.h"
+
 namespace graft {
 namespace {
 
@@ -36,6 +38,10 @@ void MaxPool2d::backward(const BackwardArgs& a) const {
   kernels::max_pool_bwd(a.ctx, o_, a.dy, a.saved[0], a.dx_mode[0], a.dx[0]);
 }
 
+LayerPtr MaxPool2d::int8_form(std::span<const DType> x, DType y) const {
+  return x[0] == y ? std::make_shared<Int8MaxPool2d>(o_, y) : nullptr;
+}
+
 std::string AvgPool2d::attributes() const { return describe(o_); }
 
 LayerPlan AvgPool2d::plan(std::span<const Shape> x) const {
@@ -52,6 +58,10 @@ void AvgPool2d::forward(const ForwardArgs& a) const {
 void AvgPool2d::backward(const BackwardArgs& a) const {
   if (a.dx_mode[0] == GradMode::kSkip) return;
   kernels::avg_pool_bwd(a.ctx, o_, a.dy, a.dx_mode[0], a.dx[0]);
+}
+
+LayerPtr GlobalAvgPool::int8_form(std::span<const DType> x, DType y) const {
+  return x[0] != DType::kF32 && y == DType::kF32 ? std::make_shared<Int8GlobalAvgPool>() : nullptr;
 }
 
 std::string GlobalAvgPool::attributes() const { return ""; }

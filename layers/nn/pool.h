@@ -16,6 +16,10 @@ class MaxPool2d final : public Layer {
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
   void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] Int8Traits int8_traits() const override {
+    return {.takes = true, .makes = true, .keeps_range = true};
+  }
+  [[nodiscard]] LayerPtr int8_form(std::span<const DType> x, DType y) const override;
 
  private:
   kernels::PoolOptions o_;
@@ -39,6 +43,8 @@ class AvgPool2d final : public Layer {
 /// x (N,H,W,C) -> y (N,C).
 class GlobalAvgPool final : public Layer {
  public:
+  [[nodiscard]] Int8Traits int8_traits() const override { return {.takes = true}; }
+  [[nodiscard]] LayerPtr int8_form(std::span<const DType> x, DType y) const override;
   [[nodiscard]] std::string_view kind() const override { return "GlobalAvgPool"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

@@ -114,6 +114,8 @@ double element(const Tensor& t, std::int64_t i) {
       return t.ptr<std::int32_t>()[i];
     case DType::kU8:
       return t.ptr<std::uint8_t>()[i];
+    case DType::kI8:
+      return t.ptr<std::int8_t>()[i];
     default:
       fail(Errc::kUnsupported, "element: cannot read ", name(t.dtype()));
   }

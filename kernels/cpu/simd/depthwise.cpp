@@ -109,7 +109,7 @@ GRAFT_INLINE void for_outputs(const DepthwiseGeometry& g, const Row& row, F f) {
 // The geometry is a copy: what a vector store writes cannot then be one of its members.
 template <int R>
 void forward_row(const DepthwiseGeometry g, const Row row, const float* w, const float* bias,
-                 float* y) {
+                 float lo, float hi, float* y) {
   Prefetch ahead = prefetch_after(g, row, R, y);
   for (Index c = 0; c < g.c; c += kLanes) {
     Vec weight[R][kFilter];
@@ -129,6 +129,7 @@ void forward_row(const DepthwiseGeometry g, const Row row, const float* w, const
               sum += weight[r][s] * load(from + r * row.pitch + s * g.c);
             }
           }
+          clamp(sum, lo, hi);
           at(y + q * g.c + c) = sum;
           ahead.next();
         });
@@ -136,12 +137,12 @@ void forward_row(const DepthwiseGeometry g, const Row row, const float* w, const
 }
 
 void forward(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
-             float* y, Index begin, Index end) {
+             float lo, float hi, float* y, Index begin, Index end) {
   for (Index i = begin; i < end; ++i) {
     const Taps taps = taps_of(i % g.p * g.stride - g.pad_top, g.h);
     const Row row = row_of(g, x, i, taps);
     with_count(taps.end - taps.begin, [&]<int R>() {
-      forward_row<R>(g, row, w + row.first_tap * kFilter * g.c, bias, y + i * g.q * g.c);
+      forward_row<R>(g, row, w + row.first_tap * kFilter * g.c, bias, lo, hi, y + i * g.q * g.c);
     });
   }
 }

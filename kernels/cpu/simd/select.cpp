@@ -16,6 +16,7 @@ struct Tables {
   const NormLoops& norm;
   const PoolLoops& pool;
   const DepthwiseLoops& depthwise;
+  const Int8Loops& int8;
   const WinogradLoops* winograd;
 };
 
@@ -29,14 +30,20 @@ struct Tables {
   extern const NormLoops kNorm;                                                            \
   extern const PoolLoops kPool;                                                            \
   extern const DepthwiseLoops kDepthwise;                                                  \
+  extern const Int8Loops kInt8;                                                            \
   }                                                                                        \
   constexpr Tables tables_##isa{#isa,       isa::kPointwise, isa::kDropout,   isa::kOptim, \
-                                isa::kNorm, isa::kPool,      isa::kDepthwise, winograd};
+                                isa::kNorm, isa::kPool,      isa::kDepthwise, isa::kInt8,  \
+                                winograd};
 
 GRAFT_DECLARE_TABLES(baseline, nullptr)
 #if defined(GRAFT_SIMD_X86)
 namespace avx512 {
 extern const WinogradLoops kWinograd;
+}
+namespace avx512vnni {
+extern const Int8ConvLoops kInt8Conv;
+extern const Int8DepthwiseLoops kInt8Depthwise;
 }
 GRAFT_DECLARE_TABLES(avx2, nullptr)
 GRAFT_DECLARE_TABLES(avx512, &avx512::kWinograd)
@@ -86,6 +93,23 @@ const OptimLoops& optim() { return tables().optim; }
 const NormLoops& norm() { return tables().norm; }
 const PoolLoops& pool() { return tables().pool; }
 const DepthwiseLoops& depthwise() { return tables().depthwise; }
+const Int8Loops& int8() { return tables().int8; }
 const WinogradLoops* winograd() { return tables().winograd; }
+#if defined(GRAFT_SIMD_X86)
+namespace {
+/// On top of the AVX-512 tables, which may not have been picked.
+bool has_vnni() {
+  static const bool has = tables().winograd != nullptr && __builtin_cpu_supports("avx512vnni");
+  return has;
+}
+}  // namespace
+const Int8ConvLoops* int8_conv() { return has_vnni() ? &avx512vnni::kInt8Conv : nullptr; }
+const Int8DepthwiseLoops* int8_depthwise() {
+  return has_vnni() ? &avx512vnni::kInt8Depthwise : nullptr;
+}
+#else
+const Int8ConvLoops* int8_conv() { return nullptr; }
+const Int8DepthwiseLoops* int8_depthwise() { return nullptr; }
+#endif
 
 }  // namespace graft::kernels::cpu::simd

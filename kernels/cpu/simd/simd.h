@@ -126,9 +126,9 @@ struct DepthwiseGeometry {
   Index stride, pad_top, pad_left;
 };
 struct DepthwiseLoops {
-  /// Rows [begin, end) of the N*P output rows. bias (C).
+  /// Rows [begin, end) of the N*P output rows, clamped to [lo, hi]; NaN stays NaN. bias (C).
   void (*forward)(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
-                  float* y, Index begin, Index end);
+                  float lo, float hi, float* y, Index begin, Index end);
   /// Rows [begin, end) of the N*H input rows, any stride. Stride 1 is faster as a forward.
   void (*backward_data)(const DepthwiseGeometry& g, const float* dy, const float* w, float* dx,
                         Index begin, Index end);
@@ -143,6 +143,12 @@ inline constexpr Index kWinogradTile = 4;
 struct WinogradGeometry {
   Index h, w, c, k;
 };
+/// y = clamp(sum + bias[k] + residual, lo, hi); NaN stays NaN.
+struct WinogradOutput {
+  const float *bias, *residual;  ///< (K) or null; like y, may be y, or null
+  float lo, hi;
+  float* y;
+};
 struct WinogradLoops {
   Index (*filter_floats)(const WinogradGeometry& g);
   Index (*scratch_floats)(const WinogradGeometry& g);
@@ -150,10 +156,79 @@ struct WinogradLoops {
   /// of kChannelLanes out of K.
   void (*filters)(const WinogradGeometry& g, const float* w, bool rotated, float* u, Index begin,
                   Index end);
-  /// Tiles [begin, end) of all examples, row by row. bias (K) may be null. A tile's result does not
-  /// depend on the range.
-  void (*forward)(const WinogradGeometry& g, const float* x, const float* u, const float* bias,
-                  bool accumulate, float* y, float* scratch, Index begin, Index end);
+  /// Tiles [begin, end) of all examples, row by row. A tile's result does not depend on the range.
+  void (*forward)(const WinogradGeometry& g, const float* x, const float* u,
+                  const WinogradOutput& out, float* scratch, Index begin, Index end);
+};
+
+/// Type of a tensor of the loops for 8-bit integers.
+enum class Int8Type : std::uint8_t { kU8, kI8, kF32 };
+
+/// y = narrow(clamp(scale[c] * x + shift[c], lo, hi)) for rows of `width` channels. Rounds to the
+/// nearest even integer; lo and hi lie within the range of an 8-bit y.
+struct Int8ScaleShift {
+  const void* x;
+  void* y;
+  Int8Type x_type, y_type;
+  Index width;
+  const float *scale, *shift;
+  float lo, hi;
+};
+struct Int8Loops {
+  void (*scale_shift)(const Int8ScaleShift& a, Index rows);
+  /// q = narrow(w / scale), n weights of one filter; returns the scale, max |w| / 127, or 1.
+  float (*quantise_filter)(const float* w, Index n, std::int8_t* q);
+  /// Rows [begin, end) of the N*P output rows.
+  void (*max_pool)(const PoolGeometry& g, const void* x, void* y, bool is_signed, Index begin,
+                   Index end);
+  /// y[n,:] = scale * sum over hw rows, examples [begin, end). sums: scratch (c).
+  void (*global_avg)(const void* x, bool is_signed, Index hw, Index c, float scale,
+                     std::int32_t* sums, float* y, Index begin, Index end);
+};
+
+/// Convolution of x (N,H,W,C) into y (N,P,Q,K) in 8-bit integers, dilation 1, one group, stride 1
+/// or 2.
+struct Int8ConvGeometry {
+  Index h, w, c, p, q, k;
+  Index r, s;  ///< of the filter
+  Index stride, pad_top, pad_left;
+};
+/// y = narrow(clamp(scale[k] * (sum + start[k]) + shift[k] + residual_scale * residual, lo, hi)).
+/// Rounds to the nearest even integer; kU8 wants lo >= 0. scale, shift and start are padded to
+/// kChannelLanes.
+struct Int8ConvArgs {
+  const std::uint8_t* x;
+  bool x_signed;                ///< the bytes of x are signed: `start` is -128 * row_sum, else 0
+  const std::int8_t* w;         ///< packed
+  const std::int32_t* start;
+  const float *scale, *shift;
+  const void* residual;  ///< like y, or null
+  Int8Type residual_type;
+  float residual_scale;
+  float lo, hi;
+  void* y;
+  Int8Type y_type;
+};
+struct Int8ConvLoops {
+  /// Bands of output rows that an example is done in.
+  Index (*bands)(const Int8ConvGeometry& g);
+  Index (*packed_bytes)(const Int8ConvGeometry& g);
+  Index (*scratch_bytes)(const Int8ConvGeometry& g);
+  /// Packs w (K,R,S,C); row_sum (K) gets the sum of every filter.
+  void (*pack)(const Int8ConvGeometry& g, const std::int8_t* w, std::int8_t* packed,
+               std::int32_t* row_sum);
+  /// Bands [begin, end) of all examples.
+  void (*forward)(const Int8ConvGeometry& g, const Int8ConvArgs& args, std::uint8_t* scratch,
+                  Index begin, Index end);
+};
+
+/// Depthwise 3x3 convolution in 8-bit integers, C a multiple of kChannelLanes, stride 1 or 2.
+struct Int8DepthwiseLoops {
+  /// Packs w (C,3,3) into 12 C bytes; sum (C) gets the sum of every filter.
+  void (*pack)(Index c, const std::int8_t* w, std::int8_t* packed, std::int32_t* sum);
+  /// Rows [begin, end) of the N*P output rows. zeros: W * C bytes of 0.
+  void (*forward)(const DepthwiseGeometry& g, const Int8ConvArgs& args, const std::uint8_t* zeros,
+                  Index begin, Index end);
 };
 
 /// The tables of the best instruction set that this processor has;
@@ -165,6 +240,9 @@ struct WinogradLoops {
 [[nodiscard]] const NormLoops& norm();
 [[nodiscard]] const PoolLoops& pool();
 [[nodiscard]] const DepthwiseLoops& depthwise();
-[[nodiscard]] const WinogradLoops* winograd();  ///< null without AVX-512
+[[nodiscard]] const Int8Loops& int8();
+[[nodiscard]] const WinogradLoops* winograd();    ///< null without AVX-512
+[[nodiscard]] const Int8ConvLoops* int8_conv();   ///< null without AVX-512 VNNI
+[[nodiscard]] const Int8DepthwiseLoops* int8_depthwise();  ///< null without AVX-512 VNNI
 
 }  // namespace graft::kernels::cpu::simd

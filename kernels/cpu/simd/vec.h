@@ -15,6 +15,12 @@ using Vec
         float;
 
 GRAFT_INLINE const Vec& load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
+/// v clamped to [lo, hi]; NaN stays NaN.
+GRAFT_INLINE void clamp(Vec& v, float lo, float hi) {
+  const Vec lows = lo - Vec{}, highs = hi - Vec{};
+  v = v < lows ? lows : v;
+  v = v > highs ? highs : v;
+}
 GRAFT_INLINE Vec& at(float* p) { return *reinterpret_cast<Vec*>(p); }
 
 }  // namespace

@@ -97,10 +97,11 @@ void input_tile(const float* const* from, Index blocks, float* to, Layout layout
 }
 
 /// Rows x columns of the tile's outputs that are inside the image.
-template <bool kAccumulate>
-void output_tile(const float* m, Layout layout, Index blocks, const float* bias, float* y,
+template <bool kResidual>
+void output_tile(const float* m, Layout layout, Index blocks, const WinogradOutput& out, Index first,
                  Index row_pitch, Index pixel_pitch, Index rows, Index columns) {
-  for (Index b = 0; b < blocks; ++b, m += layout.block, y += kLanes, bias += kLanes) {
+  const float lo = out.lo, hi = out.hi;
+  for (Index b = 0; b < blocks; ++b, m += layout.block, first += kLanes) {
     Vec t[kPatch][kTile];
 #pragma GCC unroll 6
     for (int j = 0; j < kPatch; ++j) {
@@ -109,7 +110,7 @@ void output_tile(const float* m, Layout layout, Index blocks, const float* bias,
       output_1d(load(from), load(from + row), load(from + 2 * row), load(from + 3 * row),
                 load(from + 4 * row), load(from + 5 * row), t[j]);
     }
-    const Vec start = load(bias);
+    const Vec start = load(out.bias + b * kLanes);
 #pragma GCC unroll 4
     for (int i = 0; i < kTile; ++i) {
       if (i >= rows) break;
@@ -118,8 +119,11 @@ void output_tile(const float* m, Layout layout, Index blocks, const float* bias,
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) {
         if (j >= columns) continue;
-        Vec& to = at(y + i * row_pitch + j * pixel_pitch);
-        to = kAccumulate ? to + r[j] + start : r[j] + start;
+        const Index place = first + i * row_pitch + j * pixel_pitch;
+        Vec sum = r[j] + start;
+        if constexpr (kResidual) sum += load(out.residual + place);
+        clamp(sum, lo, hi);
+        at(out.y + place) = sum;
       }
     }
   }
@@ -236,16 +240,17 @@ Index scratch_floats(const WinogradGeometry& g) {
   return larger(g.c, g.k) + kPoints * (layout_of(g.c).point + layout_of(g.k).point);
 }
 
-void forward(const WinogradGeometry& geometry, const float* x, const float* u, const float* bias,
-             bool accumulate, float* y, float* scratch, Index begin, Index end) {
+void forward(const WinogradGeometry& geometry, const float* x, const float* u,
+             const WinogradOutput& output, float* scratch, Index begin, Index end) {
   const WinogradGeometry g = geometry;
+  WinogradOutput result = output;
   const Layout in = layout_of(g.c), out = layout_of(g.k);
   float* zeros = scratch;
   float* v = zeros + larger(g.c, g.k);
   float* m = v + kPoints * in.point;
   for (float* p = zeros; p < v; ++p) *p = 0;
-  const float* start = bias == nullptr ? zeros : bias;
-  const auto store = accumulate ? output_tile<true> : output_tile<false>;
+  if (result.bias == nullptr) result.bias = zeros;
+  const auto store = result.residual != nullptr ? output_tile<true> : output_tile<false>;
   for (Index first = begin; first < end; first += kChunkTiles) {
     const Index count = smaller(end - first, kChunkTiles);
     for (Index t = 0; t < count; ++t) {
@@ -258,7 +263,7 @@ void forward(const WinogradGeometry& geometry, const float* x, const float* u, c
     }
     for (Index t = 0; t < count; ++t) {
       const Place at = place_of(g, first + t);
-      store(m + t * kLanes, out, g.k / kLanes, start, y + ((at.n * g.h + at.p) * g.w + at.q) * g.k,
+      store(m + t * kLanes, out, g.k / kLanes, result, ((at.n * g.h + at.p) * g.w + at.q) * g.k,
             g.w * g.k, g.k, smaller(g.h - at.p, kTile), smaller(g.w - at.q, kTile));
     }
   }

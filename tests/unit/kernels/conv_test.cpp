@@ -45,6 +45,24 @@ TEST_P(ConvFwd, MatchesReference) {
   });
 }
 
+TEST_P(ConvFwd, FusedMatchesReference) {
+  const ConvCase& c = GetParam();
+  for (const Activation act : {Activation::kNone, Activation::kRelu6}) {
+    for (const bool has_residual : {false, true}) {
+      const Tensor residual = has_residual ? normal(c.y(), 4) : Tensor();
+      expect_matches_reference({
+          .in = {normal(c.x(), 1), normal(c.filter(), 2), bias_of(c), residual},
+          .out = {{.name = "y", .shape = c.y(), .terms = terms_y(c)}},
+          .run =
+              [&](Context& ctx, GradMode, const Tensors& in, Tensors& out) {
+                conv_fused_fwd(ctx, c.options, act, in[0], in[1], in[2], in[3], /*w_version=*/1,
+                               out[0]);
+              },
+      });
+    }
+  }
+}
+
 TEST_P(ConvBwdData, MatchesReference) {
   const ConvCase& c = GetParam();
   expect_matches_reference({

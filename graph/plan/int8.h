@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/plan/inference.h"
+
+namespace graft {
+
+/// An inference graph on 8-bit integers. What it computes depends on one scale for every value.
+struct Int8Graph {
+  /// Buffer `param` of the int8 graph's store holds the scale of value `value` (an index into
+  /// `values`).
+  struct Scale {
+    std::string param;
+    std::size_t value;
+  };
+  /// A value that needs a scale: a node of the inference graph, and the largest q that stands for
+  /// its largest magnitude.
+  struct Value {
+    std::string node;
+    float levels;
+  };
+  DerivedGraph derived;  ///< rules: from the inference graph's parameters
+  std::vector<Value> values;
+  std::vector<Scale> scales;
+};
+
+/// Every layer that has an 8-bit form gets it, and a value is 8-bit (u8 where it cannot be
+/// negative, else i8) if its maker and all its readers allow; the image and other floating values
+/// are quantised where a layer needs them. Outputs and everything else stay f32.
+/// `inference`: what inference_form() makes.
+[[nodiscard]] Int8Graph int8_form(const Graph& inference);
+
+}  // namespace graft

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// int8 convolution by own loops on AVX-512 VNNI.
+#pragma once
+
+#include "kernels/api/int8.h"
+
+namespace graft::kernels::cpu {
+
+decltype(kernels::conv_int8_fwd) conv_int8_fwd;
+
+/// One group, no dilation, stride 1 or 2.
+const char* conv_int8_fwd_why_not(const Int8ConvOptions& options, const Tensor& x, const Tensor& w,
+                                  const Tensor& w_scale, const Tensor& bias, const Tensor& residual,
+                                  std::uint64_t w_version, Tensor& y);
+
+}  // namespace graft::kernels::cpu

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/plan/inference.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "graph/exec/param_derivation.h"
+#include "graph/plan/fuse.h"
+#include "graph/plan/int8.h"
+#include "tests/support/fails_with.h"
+#include "tests/unit/graph/net.h"
+
+namespace graft {
+namespace {
+
+using testing::difference;
+using testing::fails_with;
+using testing::Net;
+using testing::zoo_graph;
+
+std::size_t count_of(const Graph& g, std::string_view kind) {
+  std::size_t n = 0;
+  for (const Node& node : g.nodes()) n += node.layer && node.layer->kind() == kind ? 1 : 0;
+  return n;
+}
+
+struct Case {
+  const char* model;
+  Norm norm;
+  std::int64_t side;
+};
+
+class InferenceFormOf : public ::testing::TestWithParam<Case> {};
+
+// A40: fold-BN selection loss = unfolded, here in f64, where only the order of operations differs.
+TEST_P(InferenceFormOf, SameOutputsAsEvaluation) {
+  const Graph training = fuse(zoo_graph(GetParam().model, GetParam().side, GetParam().norm));
+  Net net(training);
+  net.forward(Phase::kEval);
+  const DerivedGraph derived = inference_form(training);
+  Net folded(derived.graph, {.training = false});
+  ParamDerivation(derived, net.params, folded.params).run(folded.ctx);
+  folded.forward(Phase::kEval);
+  EXPECT_LT(derived.graph.nodes().size(), training.nodes().size());
+  EXPECT_LE(difference(folded.output("logits"), net.output("logits")), 1e-11);
+  EXPECT_LE(difference(folded.output("loss"), net.output("loss")), 1e-11);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Zoo, InferenceFormOf,
+    ::testing::Values(Case{"resnet8", Norm::kBatch, 8}, Case{"resnet8", Norm::kGroup, 8},
+                      Case{"resnet8:shortcut=B", Norm::kBatch, 8},
+                      Case{"wrn-10-1:dropout=0.3", Norm::kBatch, 8},
+                      Case{"wrn-10-1", Norm::kGroup, 8},
+                      Case{"mobilenet_v2:width=0.25,dropout=0.2", Norm::kBatch, 8},
+                      Case{"densenet-bc-10-4", Norm::kBatch, 8},
+                      Case{"densenet-bc-10-4", Norm::kGroup, 8},
+                      Case{"small_cnn", Norm::kBatch, 8}, Case{"squeezenet1_1", Norm::kBatch, 32}),
+    [](const auto& test) { return testing::test_name(test.param.model, test.param.norm); });
+
+TEST(InferenceForm, LeavesOnlyConvolutionsInAResNet) {
+  const DerivedGraph d = inference_form(fuse(zoo_graph("resnet20", 32)));
+  EXPECT_EQ(count_of(d.graph, "FusedConv2d"), 19u);
+  for (const char* gone : {"BatchNorm2d", "ScaleShift", "Add", "Activation"}) {
+    EXPECT_EQ(count_of(d.graph, gone), 0u) << gone;
+  }
+  EXPECT_EQ(d.graph.find("select"), kNoValue);
+}
+
+TEST(InferenceForm, KeepsANormThatNoConvolutionCanTake) {
+  // Pre-activation: the first norm of each block reads the sum, which the shortcut reads too.
+  const Graph g = inference_form(fuse(zoo_graph("wrn-16-1", 32))).graph;
+  EXPECT_EQ(count_of(g, "ScaleShift"), 7u);
+  EXPECT_EQ(count_of(g, "Add"), 0u);
+  EXPECT_EQ(count_of(inference_form(fuse(zoo_graph("resnet8", 32, Norm::kGroup))).graph,
+                     "GroupNorm"),
+            7u);
+}
+
+TEST(InferenceForm, WorksOnAnUnfusedGraphToo) {
+  const Graph a = inference_form(zoo_graph("resnet8", 16)).graph;
+  const Graph b = inference_form(fuse(zoo_graph("resnet8", 16))).graph;
+  EXPECT_EQ(a.nodes().size(), b.nodes().size());
+  EXPECT_EQ(count_of(a, "FusedConv2d"), 7u);
+}
+
+TEST(InferenceForm, HasNoBackward) {
+  const DerivedGraph d = inference_form(zoo_graph("resnet8", 8));
+  const LayerPtr conv = d.graph.node(d.graph.find("conv1")).layer;
+  Context ctx(Backend::kRef);
+  const Tensor none;
+  EXPECT_TRUE(fails_with(Errc::kUnsupported, {"FusedConv2d", "no backward"}, [&] {
+    conv->backward({.ctx = ctx,
+                    .frozen = false,
+                    .x = {},
+                    .y = none,
+                    .params = {},
+                    .param_version = 0,
+                    .saved = {},
+                    .rows = {},
+                    .ordinal = 0,
+                    .dy = none,
+                    .dy2 = none,
+                    .dx_mode = {},
+                    .dx = {},
+                    .param_mode = GradMode::kSkip,
+                    .dparams = {}});
+  }));
+}
+
+TEST(WithInputShape, GivesTheSameNetworkOnSmallerImages) {
+  const Graph g = with_input_shape(zoo_graph("resnet8", 32), "image", {1, 16, 16, 3});
+  EXPECT_EQ(g.node(g.find("layer1.0.conv1")).shape, (Shape{1, 16, 16, 16}));
+  EXPECT_EQ(g.node(g.output("logits")).shape, (Shape{1, 5}));
+}
+
+TEST(Int8Form, EveryConvolutionOfAResNetIsInt8AndNothingIsCastTwice) {
+  const Int8Graph q = int8_form(inference_form(fuse(zoo_graph("resnet20", 32))).graph);
+  const Graph& g = q.derived.graph;
+  EXPECT_EQ(count_of(g, "Int8Conv2d"), 19u);
+  EXPECT_EQ(count_of(g, "Quantise"), 1u);
+  EXPECT_EQ(count_of(g, "Dequantise"), 0u);
+  EXPECT_EQ(g.node(g.find("conv1")).dtype, DType::kU8);
+  EXPECT_EQ(g.node(g.find("layer2.0.downsample")).dtype, DType::kU8);
+  EXPECT_EQ(g.node(g.output("logits")).dtype, DType::kF32);
+  // A value that only moves shares the scale of where it comes from: 19 convolutions and the image.
+  EXPECT_EQ(q.values.size(), 20u);
+}
+
+TEST(Int8Form, SumsOfPreActivationNetworksAreSigned) {
+  const Graph g = int8_form(inference_form(fuse(zoo_graph("wrn-16-1", 32))).graph).derived.graph;
+  EXPECT_EQ(g.node(g.find("conv1")).dtype, DType::kI8);
+  EXPECT_EQ(g.node(g.find("block1.layer.0.bn1")).dtype, DType::kU8);
+}
+
+TEST(Int8Form, FloatingLayersGetFloatingInputs) {
+  const Graph g =
+      int8_form(inference_form(fuse(zoo_graph("resnet8", 32, Norm::kGroup))).graph).derived.graph;
+  EXPECT_EQ(g.node(g.find("conv1")).dtype, DType::kF32);  // the norm reads it
+  EXPECT_EQ(g.node(g.find("bn1")).dtype, DType::kF32);
+  EXPECT_EQ(g.node(g.find("bn1.quantised")).dtype, DType::kU8);
+}
+
+}  // namespace
+}  // namespace graft
