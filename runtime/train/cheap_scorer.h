@@ -28,9 +28,12 @@ enum class SelectDType : std::uint8_t { kF32, kBF16, kInt8 };
 
 struct CheapScorerOptions {
   SelectDType dtype = SelectDType::kF32;
-  double scale = 1;                    ///< of the image's sides: 1, or 0.5 by averaging 2 x 2 pixels
-  std::int64_t max_batch = 128;        ///< rows of one score()
+  double scale = 1;              ///< of the image's sides: 1, or 0.5 by averaging 2 x 2 pixels
+  std::int64_t max_batch = 128;  ///< rows of one score()
   std::int64_t calibrate_every = 100;  ///< int8: calls of score() from one calibration to the next
+
+  /// Whether nothing is lost: f32 on the whole image.
+  [[nodiscard]] bool exact() const { return dtype == SelectDType::kF32 && scale == 1; }
 };
 
 /// Per-example losses of a training graph in evaluation mode, computed cheaply. Deterministic for a

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/train/run_training.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -11,7 +12,10 @@ namespace graft::train {
 
 std::vector<RunResult> run_training(const TrainOptions& options) {
   namespace fs = std::filesystem;
-  const auto ctx = make_context(options.device, options.threads);
+  // With a scoring thread of its own, selection gets the smaller half of the budget.
+  const int budget = thread_budget(options.threads);
+  const auto ctx =
+      make_context(options.device, options.pipeline >= 0 ? std::max(1, (budget + 1) / 2) : budget);
   std::vector<RunResult> results;
   for (int i = 0; i < options.seeds; ++i) {
     TrainOptions one = options;

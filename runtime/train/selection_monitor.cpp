@@ -84,9 +84,8 @@ SelectionMonitor::Report SelectionMonitor::report() const {
           .candidates = candidates_,
           .flip_rate = ratio(static_cast<double>(flips_), candidates_),
           .rank_correlation = ratio(rank_sum_, ranked_),
-          .jaccard = candidates_ > 0 && chosen_ == 0
-                         ? 1
-                         : ratio(static_cast<double>(common_), chosen_)};
+          .jaccard =
+              candidates_ > 0 && chosen_ == 0 ? 1 : ratio(static_cast<double>(common_), chosen_)};
 }
 
 bool SelectionMonitor::exceeded() const {
@@ -96,6 +95,23 @@ bool SelectionMonitor::exceeded() const {
 void SelectionMonitor::next_epoch() {
   slices_ = candidates_ = flips_ = common_ = chosen_ = ranked_ = 0;
   rank_sum_ = 0;
+}
+
+Json SelectionMonitor::state() const {
+  return {{"seen", seen_},     {"slices", slices_},    {"candidates", candidates_},
+          {"flips", flips_},   {"common", common_},    {"chosen", chosen_},
+          {"ranked", ranked_}, {"rank_sum", rank_sum_}};
+}
+
+void SelectionMonitor::restore(const Json& state) {
+  seen_ = state.at("seen");
+  slices_ = state.at("slices");
+  candidates_ = state.at("candidates");
+  flips_ = state.at("flips");
+  common_ = state.at("common");
+  chosen_ = state.at("chosen");
+  ranked_ = state.at("ranked");
+  rank_sum_ = state.at("rank_sum");
 }
 
 }  // namespace graft::train

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/io/json.h"
+
 namespace graft::train {
 
 /// Compares the selection by cheap losses with the one by exact losses, under the same uniforms, on
@@ -43,9 +45,9 @@ class SelectionMonitor {
   /// Starts a new epoch; the count of slices goes on.
   void next_epoch();
 
-  /// Slices seen, for a resume.
-  [[nodiscard]] std::int64_t slices_seen() const { return seen_; }
-  void restore(std::int64_t slices_seen) { seen_ = slices_seen; }
+  /// All counts, for a checkpoint, and back. restore throws Json::exception if one is missing.
+  [[nodiscard]] Json state() const;
+  void restore(const Json& state);
 
  private:
   Options options_;

@@ -10,6 +10,7 @@ namespace graft::train {
 namespace {
 
 constexpr const char* kLosses = "pipeline.losses";
+constexpr const char* kExact = "pipeline.exact";
 constexpr const char* kValues = "pipeline.values";
 constexpr const char* kBuffers = "pipeline.buffers";
 
@@ -120,6 +121,7 @@ void SelectionPipeline::score(Slot& slot) {
   AheadSlice& slice = slot.slice;
   const auto wanted = static_cast<std::int64_t>(slice.scored_rows.size());
   slice.losses.resize(slice.scored_rows.size());
+  slice.exact.clear();
   if (wanted == 0) return;
   Network::Rows rows = slice.rows();
   std::vector<std::int64_t> ids;
@@ -134,7 +136,7 @@ void SelectionPipeline::score(Slot& slot) {
     kernels::gather_rows(replica_->context(), rows.y, slice.scored_rows, packed.y);
     rows = packed;
   }
-  scorer_(rows, slice.losses);
+  scorer_(rows, slice.losses, slice.exact);
 }
 
 void SelectionPipeline::wait_for(const Slot& slot) {
@@ -163,21 +165,22 @@ void SelectionPipeline::pop() {
 }
 
 SelectionPipeline::State SelectionPipeline::state() {
-  State out{.meta = {{"synced_at", synced_at_}, {"slices", Json::array()}}, .arrays = {}};
-  auto& losses = out.arrays[kLosses];
+  State out{
+      .meta = {{"synced_at", synced_at_}, {"staleness", staleness_}, {"slices", Json::array()}},
+      .arrays = {}};
+  auto &losses = out.arrays[kLosses], &exact = out.arrays[kExact];
   for (const Slot* slot : order_) {
     wait_for(*slot);
     const AheadSlice& s = slot->slice;
     out.meta["slices"].push_back({{"ids", s.ids},
                                   {"epochs", s.epochs},
                                   {"scored_rows", s.scored_rows},
+                                  {"compared", !s.exact.empty()},
                                   {"weights_update", s.weights_update},
                                   {"last", s.last},
-                                  {"step", s.before.step},
-                                  {"forwarded", s.before.forwarded},
-                                  {"backpropped", s.before.backpropped},
-                                  {"epoch", s.before.epoch}});
+                                  {"epoch_progress", s.epoch_progress}});
     losses.insert(losses.end(), s.losses.begin(), s.losses.end());
+    exact.insert(exact.end(), s.exact.begin(), s.exact.end());
   }
   out.arrays[kValues] = weights_ ? weights_->values : std::vector<float>{};
   out.arrays[kBuffers] = weights_ ? weights_->buffers : std::vector<float>{};
@@ -186,11 +189,17 @@ SelectionPipeline::State SelectionPipeline::state() {
 
 void SelectionPipeline::restore(const State& state, const Refill& refill) {
   synced_at_ = state.meta.at("synced_at");
+  staleness_ = state.meta.at("staleness");
   if (const auto& values = state.arrays.at(kValues); !values.empty()) {
     weights_ = std::make_shared<Weights>(Weights{values, state.arrays.at(kBuffers)});
   }
-  const auto& losses = state.arrays.at(kLosses);
-  std::size_t at = 0;
+  std::span<const float> losses = state.arrays.at(kLosses), exact = state.arrays.at(kExact);
+  const auto take = [](std::span<const float>& from, std::size_t n) {
+    if (n > from.size()) fail(Errc::kModel, "checkpoint: the pipeline's losses are cut short");
+    std::vector<float> out(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(n));
+    from = from.subspan(n);
+    return out;
+  };
   for (const Json& saved : state.meta.at("slices")) {
     AheadSlice& slice = prepare();
     slice.ids = saved.at("ids").get<std::vector<std::int64_t>>();
@@ -198,15 +207,9 @@ void SelectionPipeline::restore(const State& state, const Refill& refill) {
     slice.scored_rows = saved.at("scored_rows").get<std::vector<std::int32_t>>();
     slice.weights_update = saved.at("weights_update");
     slice.last = saved.at("last");
-    slice.before = {.step = saved.at("step"),
-                    .forwarded = saved.at("forwarded"),
-                    .backpropped = saved.at("backpropped"),
-                    .epoch = saved.at("epoch")};
-    const std::size_t end = at + slice.scored_rows.size();
-    if (end > losses.size()) fail(Errc::kModel, "checkpoint: the pipeline's losses are cut short");
-    slice.losses.assign(losses.begin() + static_cast<std::ptrdiff_t>(at),
-                        losses.begin() + static_cast<std::ptrdiff_t>(end));
-    at = end;
+    slice.epoch_progress = saved.at("epoch_progress");
+    slice.losses = take(losses, slice.scored_rows.size());
+    slice.exact = take(exact, saved.at("compared").get<bool>() ? slice.losses.size() : 0);
     refill(slice);
     take_prepared().ready = true;
   }

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "engine/io/json.h"
-#include "layers/optim/lr_policy.h"
 #include "runtime/train/network.h"
 
 namespace graft::train {
@@ -28,7 +27,8 @@ struct AheadSlice {
   std::vector<std::uint32_t> epochs;
   std::vector<std::int32_t> scored_rows;  ///< rows that are scored, ascending
   std::vector<float> losses;              ///< one a scored row, once the slice is ready
-  Progress before;                        ///< clocks at the slice's start
+  std::vector<float> exact;               ///< likewise in f32, where the two are to be compared
+  double epoch_progress = 0;              ///< epochs done at the slice's start
   bool last = false;                      ///< the epoch ends with it
   std::int64_t weights_update = 0;        ///< updates that the weights it is scored with have seen
 
@@ -41,8 +41,9 @@ struct AheadSlice {
 /// that runs repeat and resume exactly. Source: spec selective-backprop, section 4.5.
 class SelectionPipeline {
  public:
-  /// Losses of `rows` under the weights of the replica that it was made for.
-  using Scorer = std::function<void(const Network::Rows& rows, std::span<float> losses)>;
+  /// Losses of `rows` under the weights of the replica that it was made for; see AheadSlice.
+  using Scorer = std::function<void(const Network::Rows& rows, std::span<float> losses,
+                                    std::vector<float>& exact)>;
   struct Options {
     int depth = 1;                  ///< slices between submission and training; 0: none
     std::int64_t sync_updates = 1;  ///< weights are copied when so many updates have passed

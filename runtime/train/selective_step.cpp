@@ -56,11 +56,13 @@ void SelectiveStep::run(const Network::Rows& slice, bool last, double epoch_prog
   const auto n = static_cast<std::int64_t>(slice.ids.size());
   GRAFT_CHECK(n <= options_.select_batch, "selective step: slice of ", n, ", planned for ",
               options_.select_batch);
-  const Progress before{.step = counters_.updates,
-                        .forwarded = counters_.candidates,
-                        .backpropped = counters_.backprops,
-                        .epoch = epoch_progress};
+  const Progress before = clocks(epoch_progress);
   draw(slice);
+  ask_for_scores(slice);
+  if (pipeline_ != nullptr) {
+    run_ahead(slice, last, epoch_progress);
+    return;
+  }
   if (network_.cache() != CacheMode::kRecompute) {
     run_cached(slice, last, before);
     return;
@@ -71,7 +73,18 @@ void SelectiveStep::run(const Network::Rows& slice, bool last, double epoch_prog
   } else {
     (void)score(slice);
   }
-  counters_.candidates += n;
+  train_selected(slice, last, before);
+}
+
+Progress SelectiveStep::clocks(double epoch_progress) const {
+  return {.step = counters_.updates,
+          .forwarded = counters_.candidates,
+          .backpropped = counters_.backprops,
+          .epoch = epoch_progress};
+}
+
+void SelectiveStep::train_selected(const Network::Rows& slice, bool last, const Progress& before) {
+  counters_.candidates += std::ssize(slice.ids);
   {
     Stopwatch watch(time_.policy);
     enqueue(slice, last);
@@ -93,6 +106,11 @@ void SelectiveStep::draw(const Network::Rows& slice) {
     u_select_[i] = rng.uniform();
     u_score_[i] = rng.uniform();
   }
+}
+
+void SelectiveStep::ask_for_scores(const Network::Rows& slice) {
+  Stopwatch watch(time_.policy);
+  const std::size_t n = slice.ids.size();
   needed_.resize(n);
   sampler_.needs_selection_forward(
       {.ids = slice.ids, .losses = {}, .u_select = u_select_, .u_score = u_score_}, needed_);
@@ -128,7 +146,11 @@ Network::Rows SelectiveStep::score(const Network::Rows& slice) {
   const std::size_t wanted = scored_rows_.size();
   const Network::Rows rows = wanted < slice.ids.size() ? gather(slice, scored_rows_) : slice;
   const Network::Scores scores = slice_scores_.resize(wanted, softmax_scores_);
-  if (network_.cache() == CacheMode::kRecompute) {
+  if (cheap_ != nullptr) {
+    cheap_->score(rows, scores.losses, exact_losses_);
+    Stopwatch policy_watch(time_.policy);
+    choose_watched(slice, scores.losses, exact_losses_);
+  } else if (network_.cache() == CacheMode::kRecompute) {
     network_.score(rows, Phase::kSelect, scores);
   } else {
     network_.forward_train(rows, Network::Selecting::kYes, counters_.updates + 1, scores);
@@ -153,6 +175,50 @@ void SelectiveStep::choose(const Network::Rows& slice, std::span<const float> lo
                                 .u_select = u_select_,
                                 .u_score = u_score_,
                                 .gradient_norms = gradient_norms_});
+}
+
+void SelectiveStep::choose_watched(const Network::Rows& slice, std::span<const float> losses,
+                                   std::span<const float> exact) {
+  if (exact.empty()) {
+    choose(slice, losses);
+    return;
+  }
+  const SamplerState before = sampler_.state();
+  const std::size_t seen = epoch_losses_.seen.size();
+  choose(slice, exact);
+  mark_chosen(chosen_exactly_);
+  sampler_.restore(before);
+  epoch_losses_.seen.resize(seen);
+  choose(slice, losses);
+  mark_chosen(chosen_);
+  cheap_->compare(losses, exact, chosen_, chosen_exactly_);
+}
+
+void SelectiveStep::mark_chosen(std::vector<std::uint8_t>& chosen) const {
+  chosen.assign(scored_rows_.size(), 0);
+  for (std::size_t i = 0; i < scored_rows_.size(); ++i) {
+    chosen[i] =
+        std::binary_search(selection_.rows.begin(), selection_.rows.end(), scored_rows_[i]) ? 1 : 0;
+  }
+}
+
+void SelectiveStep::score_with(CheapSelection* cheap, SelectionPipeline* pipeline) {
+  const char* option = pipeline != nullptr ? "--pipeline" : "--select-dtype and --select-scale";
+  if (network_.cache() != CacheMode::kRecompute) {
+    fail(Errc::kUsage, option, ": cached activations come from the network's own forward; use ",
+         "--cache recompute");
+  }
+  if (softmax_scores_ || (pipeline != nullptr && !sampler_.scores_ahead())) {
+    fail(Errc::kUsage, option, ": sampler ", sampler_.name(),
+         softmax_scores_ ? " needs gradient norms or confidences of the network's own forward"
+                         : " decides only when a slice is due which losses it needs");
+  }
+  cheap_ = cheap;
+  pipeline_ = pipeline;
+  // Of a slice and what was left of the ones before it.
+  if (pipeline_ != nullptr) {
+    pipeline_->set_updates_per_slice(options_.select_batch / options_.batch + 1);
+  }
 }
 
 void SelectiveStep::enqueue(const Network::Rows& slice, bool last) {

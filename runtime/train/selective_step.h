@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "layers/optim/lr_policy.h"
+#include "runtime/train/cheap_selection.h"
 #include "runtime/train/network.h"
 #include "runtime/train/pending_update.h"
 #include "runtime/train/row_pool.h"
+#include "runtime/train/selection_pipeline.h"
 #include "runtime/train/time_split.h"
 #include "sampler/score/cost.h"
 #include "sampler/select/sampler.h"
@@ -66,6 +68,11 @@ class SelectiveStep {
   /// it. `epoch_progress`: epochs done at the slice's start, with the fraction.
   void run(const Network::Rows& slice, bool last, double epoch_progress);
 
+  /// Takes the sampler's losses from `cheap` in place of the network's own selection forward and,
+  /// with `pipeline`, ahead of training; both outlive the loop, null is none. Throws Error(kUsage)
+  /// naming the sampler or the cache mode that needs the network's own forward, in time.
+  void score_with(CheapSelection* cheap, SelectionPipeline* pipeline);
+
   /// Puts an example back into the queue's data at resume; returns its slot.
   [[nodiscard]] std::int64_t put(const Tensor& x, const Tensor& y, std::int64_t row) {
     return pool_.put(x, y, row);
@@ -114,19 +121,34 @@ class SelectiveStep {
     void add(std::int32_t r, float w);
   };
 
-  /// Draws for the slice and asks the sampler which rows it needs scored.
+  /// Fills the uniforms of the slice.
   void draw(const Network::Rows& slice);
+  /// Asks the sampler which rows it needs scored; fills scored_rows_.
+  void ask_for_scores(const Network::Rows& slice);
   /// Selection forward of scored_rows_, which fills selection_; returns the rows as forwarded.
   Network::Rows score(const Network::Rows& slice);
   /// Those rows of the slice, copied into subset_x_ and subset_y_.
   Network::Rows gather(const Network::Rows& slice, std::span<const std::int32_t> row);
+  /// Asks the sampler; fills selection_.
   void choose(const Network::Rows& slice, std::span<const float> losses);
+  /// As choose(), and if there are exact losses tells cheap_ what they would have led to.
+  void choose_watched(const Network::Rows& slice, std::span<const float> losses,
+                      std::span<const float> exact);
+  /// Whether each scored row is in selection_.
+  void mark_chosen(std::vector<std::uint8_t>& chosen) const;
+  [[nodiscard]] Progress clocks(double epoch_progress) const;
+  /// Queues selection_ and trains every batch that is full.
+  void train_selected(const Network::Rows& slice, bool last, const Progress& before);
   void enqueue(const Network::Rows& slice, bool last);
   void train(const std::vector<QueuedExample>& batch, const Progress& before_slice);
   [[nodiscard]] float planned_weight(std::int64_t id) const;
   /// Rate of the next update. Candidates and epochs are as of the slice's start, so "epoch 60"
   /// begins with its first update.
   [[nodiscard]] double rate(const Progress& before_slice) const;
+
+  // With a pipeline.
+  void run_ahead(const Network::Rows& slice, bool last, double epoch_progress);
+  void train_oldest();
 
   // With cached activations.
   void run_cached(const Network::Rows& slice, bool last, const Progress& before);
@@ -147,6 +169,8 @@ class SelectiveStep {
   EpochLosses epoch_losses_;
   StepObserver observer_;
   std::vector<float> example_weights_;
+  CheapSelection* cheap_ = nullptr;
+  SelectionPipeline* pipeline_ = nullptr;
   PendingUpdate pending_;
   ChosenRows reused_, fresh_;  // of the rows that were scored; of the slice
 
@@ -154,7 +178,9 @@ class SelectiveStep {
   bool softmax_scores_;  // whether the sampler asks for more than losses
   Selection selection_;
   std::vector<std::uint8_t> needed_;
-  std::vector<std::int32_t> scored_rows_, tape_row_;
+  std::vector<std::int32_t> scored_rows_, tape_row_, all_rows_;
+  std::vector<float> exact_losses_;
+  std::vector<std::uint8_t> chosen_, chosen_exactly_;
   std::vector<float> losses_, gradient_norms_, u_select_, u_score_;
   std::vector<std::int64_t> subset_ids_, batch_ids_, batch_slots_;
   std::vector<std::uint32_t> subset_epochs_, batch_epochs_;

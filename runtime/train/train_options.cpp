@@ -94,6 +94,13 @@ void TrainOptions::check() const {
   in_range("stop-at-error", stop_at_error, 0.0, 100.0);
   in_range("stop-at-cost", stop_at_cost, 0.0, 1e18);
   in_range<std::int64_t>("holdout", holdout, 0, INT64_MAX);
+  one_of("select-dtype", select_dtype, {"f32", "bf16", "int8"});
+  in_range("flip-limit", flip_limit, 0.0, 1.0);
+  in_range("pipeline", pipeline, -1, 64);
+  in_range<std::int64_t>("pipeline-sync", pipeline_sync, 1, 1'000'000);
+  if (select_scale != 1 && select_scale != 0.5) {
+    fail(Errc::kUsage, "--select-scale ", select_scale, ": must be 1 or 0.5");
+  }
   in_range("seeds", seeds, 1, 1000);
   in_range("threads", threads, 0, 1024);
   in_range<std::int64_t>("train-limit", train_limit, 0, INT64_MAX);

@@ -54,6 +54,11 @@ struct TrainOptions {
   std::int64_t holdout = 0;
   std::string init_from;
   bool ledger = false;
+  std::string select_dtype = "f32";
+  double select_scale = 1;
+  double flip_limit = 0.02;
+  int pipeline = -1;
+  std::int64_t pipeline_sync = 1;
   std::map<std::string, std::string> sampler_options;  ///< from --set sampler.KEY=VALUE
 
   int seeds = 1;
@@ -127,6 +132,16 @@ struct TrainOptions {
     v("epochs", epochs, Scope::kRun, "passes over the training set");
     v("batch", batch, Scope::kRun, "examples of one update");
     v("select_batch", select_batch, Scope::kRun, "candidates of one selection; 0: as batch");
+    v("select_dtype", select_dtype, Scope::kRun,
+      "arithmetic of the selection forward: f32, bf16 or int8");
+    v("select_scale", select_scale, Scope::kRun,
+      "side of the images in the selection forward: 1 or 0.5");
+    v("flip_limit", flip_limit, Scope::kRun,
+      "share of decisions that cheap selection may flip before it goes back to f32");
+    v("pipeline", pipeline, Scope::kRun,
+      "slices scored ahead in a thread of their own; 0: none ahead, -1: no such thread");
+    v("pipeline_sync", pipeline_sync, Scope::kRun,
+      "updates between two copies of the weights to the scoring thread");
     v("lr", lr, Scope::kRun, "peak learning rate");
     v("lr_policy", lr_policy, Scope::kRun,
       "fixed | step:gamma=0.1,at=60/120 | cosine:warmup=1 | poly:p=2 | LRBench text; auto: cosine "

@@ -94,6 +94,7 @@ void Trainer::build_network() {
                              .select_batch = select_batch_,
                              .seed = options_.seed,
                              .image = {1, size.height, size.width, 3}});
+  build_selection(graph);
   if (options_.ledger) {
     ledger_ = std::make_unique<ExampleLedger>(data_.train->size());
     step_->observe(
@@ -116,6 +117,44 @@ void Trainer::build_network() {
                                                        .train_augment = data_.train_augment,
                                                        .test_augment = data_.test_augment});
   }
+}
+
+void Trainer::build_selection(const Graph& graph) {
+  const CheapSelection::Options how{.scorer = {.dtype = parse_select_dtype(options_.select_dtype),
+                                               .scale = options_.select_scale,
+                                               .max_batch = select_batch_},
+                                    .monitor = {.flip_limit = options_.flip_limit}};
+  const bool ahead = options_.pipeline >= 0;
+  if (how.scorer.exact() && !ahead) return;
+  if (!ahead) {
+    cheap_ = std::make_unique<CheapSelection>(ctx_, graph, network_->params(), how);
+    step_->score_with(cheap_.get(), nullptr);
+    return;
+  }
+  selector_ctx_ = std::make_unique<Context>(
+      ctx_.backend(), std::max(1, thread_budget(options_.threads) - ctx_.threads()));
+  auto replica = std::make_unique<Network>(
+      *selector_ctx_, graph,
+      Network::Options{.max_batch = select_batch_, .optimizer = {}, .seed = options_.seed});
+  Network& net = *replica;
+  SelectionPipeline::Scorer scorer = [&net](const Network::Rows& rows, std::span<float> losses,
+                                            std::vector<float>&) {
+    net.score(rows, Phase::kEval, {.losses = losses});
+  };
+  if (!how.scorer.exact()) {
+    cheap_ = std::make_unique<CheapSelection>(*selector_ctx_, graph, net.params(), how);
+    scorer = [this](const Network::Rows& rows, std::span<float> losses, std::vector<float>& exact) {
+      cheap_->score(rows, losses, exact);
+    };
+  }
+  const auto size = data_.train->image_size();
+  pipeline_ = std::make_unique<SelectionPipeline>(
+      *network_, std::move(replica), std::move(scorer),
+      SelectionPipeline::Options{.depth = options_.pipeline,
+                                 .sync_updates = options_.pipeline_sync,
+                                 .select_batch = select_batch_,
+                                 .image = {1, size.height, size.width, 3}});
+  step_->score_with(cheap_.get(), pipeline_.get());
 }
 
 void Trainer::log_cache() const {
@@ -295,7 +334,9 @@ void Trainer::finish_epoch() {
   std::vector<Json> probed;
   if (probes_) probed = probes_->end_of_epoch(epoch_, finished_ || epoch_ == options_.epochs);
   account_other();
-  const Json record = epoch_record();
+  Json record = epoch_record();
+  if (cheap_) record.update(cheap_->end_epoch());
+  if (pipeline_) record["staleness"] = pipeline_->staleness();
   dir_->metrics().write(record);
   dir_->metrics().write(loss_cdf_record());
   for (const Json& probe : probed) dir_->metrics().write(probe);
@@ -380,9 +421,13 @@ void validate(const TrainOptions& options) {
   (void)make_sampler(options.sampler, sampler_json(options));
 }
 
-std::unique_ptr<Context> make_context(const std::string& device, int threads) {
+int thread_budget(int threads) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const int budget = threads > 0 ? threads : cores;
+  return threads > 0 ? threads : cores;
+}
+
+std::unique_ptr<Context> make_context(const std::string& device, int threads) {
+  const int budget = thread_budget(threads);
   if (device == "cuda") return std::make_unique<Context>(Backend::kCuda, budget);
   if (device == "auto") {
     log::info("device: cpu with {} threads ({})", budget, probe_cuda().reason);

@@ -54,11 +54,14 @@ class Trainer {
  private:
   void build_network();
   void log_cache() const;
+  /// What scores slices in place of the network's own selection forward, if anything does.
+  void build_selection(const Graph& graph);
   void open_run(const std::string& out);
   void begin_epoch();
   [[nodiscard]] Json description() const;
   void resume_from(const CheckpointExtra& extra);
   void refill_queue(const Json& queue);
+  void resume_selection(const CheckpointExtra& extra);
 
   /// Runs what is left of the epoch; false if a stop was asked for.
   bool run_epoch();
@@ -82,6 +85,9 @@ class Trainer {
   std::unique_ptr<Network> network_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<LrPolicy> lr_;
+  std::unique_ptr<Context> selector_ctx_;  // of the pipeline's thread
+  std::unique_ptr<CheapSelection> cheap_;  // null: the network's own selection forward
+  std::unique_ptr<SelectionPipeline> pipeline_;
   std::unique_ptr<SelectiveStep> step_;
   std::unique_ptr<ExampleLedger> ledger_;  // null unless asked for
   std::unique_ptr<data::Loader> loader_;
@@ -113,6 +119,9 @@ class Trainer {
 /// Checks all that the options say by themselves: ranges, data, model, rate policy, sampler and its
 /// options. Throws Error(kUsage) as Trainer would. Opens nothing.
 void validate(const TrainOptions& options);
+
+/// Compute threads that `--threads` stands for; 0: all cores.
+[[nodiscard]] int thread_budget(int threads);
 
 /// Context for `device` (cpu, cuda or auto) with `threads` (0: all cores); logs what auto chose and
 /// why.

@@ -66,6 +66,7 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   }
   sampler_->restore(sampler);
   if (ledger_) ledger_->restore(extra.arrays);
+  resume_selection(extra);
   refill_queue(s.at("queue"));
   if (s.contains("pending")) {  // not in checkpoints from before cached activations
     step_->restore_pending(PendingUpdate::from_json(s.at("pending")),
@@ -74,6 +75,19 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   dir_->metrics().truncate_to(s.at("metrics_position").get<std::uint64_t>());
   log::info("resumed at epoch {} of {}, {} candidates into it, update {}", epoch_ + 1,
             options_.epochs, cursor_, step_->counters().updates);
+}
+
+void Trainer::resume_selection(const CheckpointExtra& extra) {
+  if (cheap_) cheap_->restore(extra.state.at("cheap_selection"), extra.arrays);
+  if (!pipeline_) return;
+  const auto refill = [this](AheadSlice& slice) {
+    const data::Batch batch =
+        data::make_batch(data_.train, slice.ids, slice.epochs, data_.train_augment, options_.seed);
+    Network::Rows rows = slice.rows();
+    copy_from_host(ctx_, batch.x.ptr<float>(), rows.x);
+    copy_from_host(ctx_, batch.y.ptr<std::int32_t>(), rows.y);
+  };
+  pipeline_->restore({.meta = extra.state.at("pipeline"), .arrays = extra.arrays}, refill);
 }
 
 void Trainer::refill_queue(const Json& queue) {
@@ -122,6 +136,12 @@ void Trainer::save_checkpoint() {
   if (probes_) extra.arrays["probes.losses"] = probes_->state();
   for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
   if (ledger_) ledger_->save(extra.arrays);
+  if (cheap_) extra.state["cheap_selection"] = cheap_->state(extra.arrays);
+  if (pipeline_) {
+    auto ahead = pipeline_->state();
+    extra.state["pipeline"] = ahead.meta;
+    extra.arrays.merge(ahead.arrays);
+  }
   checkpoints_->save(*network_, extra, step_->counters().candidates);
   saved_at_ = Clock::now();
   saved_update_ = step_->counters().updates;

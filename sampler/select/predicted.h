@@ -48,6 +48,7 @@ class Predicted final : public SelectiveBackprop {
 
   [[nodiscard]] std::string_view name() const override { return "predicted"; }
   [[nodiscard]] Json describe() const override;
+  [[nodiscard]] bool scores_ahead() const override { return false; }  // needs follow the history
   [[nodiscard]] SamplerState state() const override;
   void restore(const SamplerState& state) override;
 

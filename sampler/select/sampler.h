@@ -95,6 +95,9 @@ class Sampler {
   [[nodiscard]] virtual std::int64_t slice_size(std::int64_t batch) const { return batch; }
   /// Whether it reads confidences and gradient norms, which cost a pass over the logits.
   [[nodiscard]] virtual bool needs_softmax_scores() const { return false; }
+  /// Whether what needs_selection_forward() says of a slice still holds once the slices before it
+  /// have been trained: what scoring ahead rests on.
+  [[nodiscard]] virtual bool scores_ahead() const { return true; }
 
   virtual EpochPlan before_epoch(const EpochInfo& info);
   /// Sets out[i] to 1 where select() needs the loss of candidate i, else to 0. The candidates have

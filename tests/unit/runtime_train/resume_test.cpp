@@ -31,6 +31,9 @@ struct Case {
   const char* preset;
   const char* optimizer;
   const char* cache = "recompute";
+  const char* select_dtype = "f32";
+  int pipeline = -1;
+  std::int64_t pipeline_sync = 1;
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -43,6 +46,10 @@ TrainOptions options_of(const Case& c, const fs::path& out) {
   if (o.sampler != "traditional") o.beta = 1.5;
   if (o.optimizer == "adam") o.lr = 0.002;
   o.cache = c.cache;
+  o.select_dtype = c.select_dtype;
+  o.pipeline = c.pipeline;
+  o.pipeline_sync = c.pipeline_sync;
+  if (o.select_dtype == "int8") o.flip_limit = 1;
   if (o.cache != "recompute") o.norm = "group";
   return o;
 }
@@ -206,14 +213,17 @@ TEST_P(Resume, OfAKilledRunIsBitwise) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Samplers, Resume,
-                         ::testing::Values(Case{"traditional", "traditional", "default", "sgd"},
-                                           Case{"sb", "sb", "default", "sgd"},
-                                           Case{"sb_paper", "sb", "paper", "sgd"},
-                                           Case{"random", "random", "default", "sgd"},
-                                           Case{"adam", "sb", "default", "adam"},
-                                           Case{"reuse", "sb", "default", "sgd", "reuse"}),
-                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Samplers, Resume,
+    ::testing::Values(Case{"traditional", "traditional", "default", "sgd"},
+                      Case{"sb", "sb", "default", "sgd"}, Case{"sb_paper", "sb", "paper", "sgd"},
+                      Case{"random", "random", "default", "sgd"},
+                      Case{"adam", "sb", "default", "adam"},
+                      Case{"reuse", "sb", "default", "sgd", "reuse"},
+                      Case{"int8", "sb", "default", "sgd", "recompute", "int8"},
+                      Case{"pipeline", "stale", "default", "sgd", "recompute", "f32", 2, 3},
+                      Case{"int8_pipeline", "sb", "default", "sgd", "recompute", "int8", 1}),
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ResumeRefuses, AnotherModelByNameWithBothValues) {
   const TempFolder folder;

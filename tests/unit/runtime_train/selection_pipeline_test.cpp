@@ -27,7 +27,8 @@ struct Rig {
     replica = copy.get();
     pipeline = std::make_unique<SelectionPipeline>(
         *trained, std::move(copy),
-        [this](const Network::Rows& rows, std::span<float> losses) {
+        [this](const Network::Rows& rows, std::span<float> losses, std::vector<float>& exact) {
+          exact.assign(losses.size(), 1.0F);
           GRAFT_CHECK_EQ(rows.ids.size(), losses.size());
           if (rows.ids[0] == 666) fail(Errc::kData, "bad slice");
           std::fill(losses.begin(), losses.end(), replica->params().values().ptr<float>()[0]);
