@@ -28,8 +28,8 @@ enum class SelectDType : std::uint8_t { kF32, kBF16, kInt8 };
 
 struct CheapScorerOptions {
   SelectDType dtype = SelectDType::kF32;
-  double scale = 1;                    ///< of the image's sides: 1, or 0.5 by averaging 2 x 2 pixels
-  std::int64_t max_batch = 128;        ///< rows of one score()
+  double scale = 1;              ///< of the image's sides: 1, or 0.5 by averaging 2 x 2 pixels
+  std::int64_t max_batch = 128;  ///< rows of one score()
   std::int64_t calibrate_every = 100;  ///< int8: calls of score() from one calibration to the next
 };
 

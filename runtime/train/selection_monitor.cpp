@@ -84,9 +84,8 @@ SelectionMonitor::Report SelectionMonitor::report() const {
           .candidates = candidates_,
           .flip_rate = ratio(static_cast<double>(flips_), candidates_),
           .rank_correlation = ratio(rank_sum_, ranked_),
-          .jaccard = candidates_ > 0 && chosen_ == 0
-                         ? 1
-                         : ratio(static_cast<double>(common_), chosen_)};
+          .jaccard =
+              candidates_ > 0 && chosen_ == 0 ? 1 : ratio(static_cast<double>(common_), chosen_)};
 }
 
 bool SelectionMonitor::exceeded() const {

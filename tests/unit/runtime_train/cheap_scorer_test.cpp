@@ -61,8 +61,8 @@ struct Setting {
 
   Context ctx;
   Network network;
-  Tensor x = testing::converted(testing::normal({kBatch, 32, 32, 3}, 7), DType::kF32,
-                                host_memory());
+  Tensor x =
+      testing::converted(testing::normal({kBatch, 32, 32, 3}, 7), DType::kF32, host_memory());
   Tensor y = testing::labels(kBatch, 10, 8);
   std::vector<std::int64_t> ids = std::vector<std::int64_t>(kBatch, 0);
   std::vector<std::uint32_t> epochs = std::vector<std::uint32_t>(kBatch, 0);
@@ -77,7 +77,8 @@ double gap(const std::vector<float>& a, const std::vector<float>& b) {
   double worst = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double want = static_cast<double>(b[i]);
-    worst = std::max(worst, std::abs(static_cast<double>(a[i]) - want) / std::max(1.0, std::abs(want)));
+    worst =
+        std::max(worst, std::abs(static_cast<double>(a[i]) - want) / std::max(1.0, std::abs(want)));
   }
   return worst;
 }
@@ -106,23 +107,19 @@ TEST_P(LowPrecision, Int8LossesKeepTheOrder) {
   EXPECT_NE(cheap, exact);
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, LowPrecision,
-                         ::testing::Values(Case{"resnet8", Norm::kBatch},
-                                           Case{"resnet8", Norm::kGroup},
-                                           Case{"resnet20", Norm::kBatch},
-                                           Case{"wrn-16-1", Norm::kBatch},
-                                           Case{"wrn-16-1", Norm::kGroup},
-                                           Case{"mobilenet_v2:width=0.25", Norm::kBatch},
-                                           Case{"densenet-bc-10-4", Norm::kBatch},
-                                           Case{"densenet-bc-10-4", Norm::kGroup}),
-                         [](const auto& test) {
-                           std::string text = std::string(test.param.model) + "_" +
-                                              graft::name(test.param.norm);
-                           std::replace_if(
-                               text.begin(), text.end(),
-                               [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
-                           return text;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Zoo, LowPrecision,
+    ::testing::Values(Case{"resnet8", Norm::kBatch}, Case{"resnet8", Norm::kGroup},
+                      Case{"resnet20", Norm::kBatch}, Case{"wrn-16-1", Norm::kBatch},
+                      Case{"wrn-16-1", Norm::kGroup}, Case{"mobilenet_v2:width=0.25", Norm::kBatch},
+                      Case{"densenet-bc-10-4", Norm::kBatch},
+                      Case{"densenet-bc-10-4", Norm::kGroup}),
+    [](const auto& test) {
+      std::string text = std::string(test.param.model) + "_" + graft::name(test.param.norm);
+      std::replace_if(
+          text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+      return text;
+    });
 
 TEST(CheapSelection, WarmScoreDoesNotAllocate) {
   for (const bool int8 : {false, true}) {
@@ -221,10 +218,10 @@ double flips(const std::vector<double>& a, const std::vector<double>& b, double 
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (int d = 0; d < draws; ++d) {
       const double u = (d + rng.uniform_double()) / draws;  // stratified: little noise
-      differ += (u < selection_probability(a[i], beta, 0)) !=
-                        (u < selection_probability(b[i], beta, 0))
-                    ? 1
-                    : 0;
+      differ +=
+          (u < selection_probability(a[i], beta, 0)) != (u < selection_probability(b[i], beta, 0))
+              ? 1
+              : 0;
     }
   }
   return differ / (static_cast<double>(a.size()) * draws);
@@ -290,9 +287,10 @@ TEST(SelectionMonitorTest, CountsFlipsAndTheUnionOfTheChosen) {
 TEST(SelectionMonitorTest, RankCorrelationSharesTheRanksOfTies) {
   EXPECT_NEAR(rank_correlation(std::vector<float>{1, 2, 2, 4}, std::vector<float>{1, 2, 2, 4}), 1,
               1e-12);
-  EXPECT_NEAR(rank_correlation(std::vector<float>{1, 2, 3}, std::vector<float>{3, 2, 1}), -1, 1e-12);
-  EXPECT_TRUE(std::isnan(
-      rank_correlation(std::vector<float>{1, 1, 1}, std::vector<float>{3, 2, 1})));
+  EXPECT_NEAR(rank_correlation(std::vector<float>{1, 2, 3}, std::vector<float>{3, 2, 1}), -1,
+              1e-12);
+  EXPECT_TRUE(
+      std::isnan(rank_correlation(std::vector<float>{1, 1, 1}, std::vector<float>{3, 2, 1})));
 }
 
 }  // namespace
