@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times the forward of one slice: in training, in evaluation as the training graph does it, in the
 // folded f32 form and in int8. The four take turns. A pass counts as the sum of the best times that
-// each of its nodes had in --runs: on a machine that others use, a whole pass is rarely undisturbed,
-// a node is. One JSON line a network and thread count.
+// each of its nodes had in --runs: on a machine that others use, a whole pass is rarely
+// undisturbed, a node is. One JSON line a network and thread count.
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -145,7 +145,8 @@ void run(const std::string& model, int threads, const Options& o) {
   double refold = 1;
   for (int r = 0; r < o.runs; ++r) refold = std::min(refold, bench.follow_params());
   constexpr std::size_t kEval = 1;
-  graft::Json line = {{"model", model}, {"batch", o.batch}, {"threads", threads}, {"refold_ms", refold * 1e3}};
+  graft::Json line = {
+      {"model", model}, {"batch", o.batch}, {"threads", threads}, {"refold_ms", refold * 1e3}};
   for (const Pass& pass : passes) {
     line[pass.name] = {{"ms", pass.ms()}, {"faster_than_eval", passes[kEval].ms() / pass.ms()}};
     if (o.profile) pass.print_nodes(o.batch);

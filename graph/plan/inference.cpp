@@ -90,9 +90,7 @@ class InferenceForm {
     if (!layer->params().empty()) out_.rules.push_back({node.name, std::move(from)});
   }
 
-  [[nodiscard]] ValueId last() const {
-    return static_cast<ValueId>(out_.graph.nodes().size()) - 1;
-  }
+  [[nodiscard]] ValueId last() const { return static_cast<ValueId>(out_.graph.nodes().size()) - 1; }
 
   const Graph& from_;
   std::vector<ValueId> map_;      // to out_.graph

@@ -39,9 +39,9 @@ class Int8Form {
       const Int8Traits t = traits(id);
       if (!t.makes || is_output(id)) continue;
       const bool passes = t.keeps_range;
-      dtype_[at(id)] = passes                                 ? dtype_[at(from_.node(id).inputs[0])]
-                       : t.nonnegative                        ? DType::kU8
-                                                              : DType::kI8;
+      dtype_[at(id)] = passes          ? dtype_[at(from_.node(id).inputs[0])]
+                       : t.nonnegative ? DType::kU8
+                                       : DType::kI8;
     }
     for (bool changed = true; changed;) {
       changed = false;

@@ -38,8 +38,8 @@ struct ConvOptions {
 void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
               const Tensor& bias, std::uint64_t w_version, Tensor& y);
 
-/// The inference form: y = act(conv(x, w) + bias + residual).  residual in the shape of y, or empty;
-/// the rest as in conv_fwd.
+/// The inference form: y = act(conv(x, w) + bias + residual).  residual in the shape of y, or
+/// empty; the rest as in conv_fwd.
 void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, const Tensor& x,
                     const Tensor& w, const Tensor& bias, const Tensor& residual,
                     std::uint64_t w_version, Tensor& y);

@@ -47,7 +47,7 @@ const char* why_not_fast(DType dtype) {
     case DType::kBF16:
       return dnnl_get_effective_cpu_isa() < dnnl_cpu_isa_avx512_core_bf16
                  ? "no AVX512_BF16, the processor would emulate it"
-                 : "no bf16 inference form is built yet";
+                 : "this build has no bf16 inference form";
     default:
       return "no inference form";
   }

@@ -18,10 +18,10 @@ constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
 
 dnnl::convolution_forward::primitive_desc forward_desc(const ConvProblem& p,
                                                        const dnnl::engine& e) {
-  return describe<dnnl::convolution_forward>(
-      e, p.fused(), dnnl::prop_kind::forward_training, kAlgorithm, ConvProblem::image(p.x),
-      p.any_weights(), p.bias_desc(), ConvProblem::image(p.y), p.strides(), p.dilations(),
-      p.pad_begin(), p.pad_end());
+  return describe<dnnl::convolution_forward>(e, p.fused(), dnnl::prop_kind::forward_training,
+                                             kAlgorithm, ConvProblem::image(p.x), p.any_weights(),
+                                             p.bias_desc(), ConvProblem::image(p.y), p.strides(),
+                                             p.dilations(), p.pad_begin(), p.pad_end());
 }
 
 dnnl::convolution_backward_data::primitive_desc backward_data_desc(const ConvProblem& p,

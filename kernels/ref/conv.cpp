@@ -155,8 +155,8 @@ void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, co
     const T* side = residual.ptr<const T>();
     T* ys = y.ptr<T>();
     for (std::int64_t i = 0; i < y.numel(); ++i) {
-      const double sum = static_cast<double>(ys[i]) +
-                         (side != nullptr ? static_cast<double>(side[i]) : 0.0);
+      const double sum =
+          static_cast<double>(ys[i]) + (side != nullptr ? static_cast<double>(side[i]) : 0.0);
       ys[i] = static_cast<T>(activate(act, sum));
     }
   });

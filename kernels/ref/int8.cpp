@@ -115,7 +115,8 @@ void scale_shift_fwd(Context&, const ScaleShiftOptions& o, const Tensor& x, cons
                      const Tensor& shift, Tensor& y) {
   const std::int64_t c = scale.numel();
   for (std::int64_t i = 0; i < x.numel(); ++i) {
-    const double v = value_at(scale, 1, i % c) * value_at(x, o.x_scale, i) + value_at(shift, 1, i % c);
+    const double v =
+        value_at(scale, 1, i % c) * value_at(x, o.x_scale, i) + value_at(shift, 1, i % c);
     store(y, o.y_scale, i, activate(o.activation, v));
   }
 }

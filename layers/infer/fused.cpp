@@ -106,11 +106,13 @@ Int8Traits FusedConv2d::int8_traits() const {
 
 LayerPtr FusedConv2d::int8_form(std::span<const DType> x, DType y) const {
   if (x[0] == DType::kF32) return nullptr;
-  return std::make_shared<Int8Conv2d>(weight_, kernels::Int8ConvOptions{.conv = o_, .activation = act_},
-                                      has_residual_, y);
+  return std::make_shared<Int8Conv2d>(
+      weight_, kernels::Int8ConvOptions{.conv = o_, .activation = act_}, has_residual_, y);
 }
 
-std::string ScaleShift::attributes() const { return fmt::format("{}{}", channels_, describe(act_)); }
+std::string ScaleShift::attributes() const {
+  return fmt::format("{}{}", channels_, describe(act_));
+}
 
 LayerPlan ScaleShift::plan(std::span<const Shape> x) const {
   GRAFT_CHECK_EQ(x.size(), 1u, "ScaleShift inputs");

@@ -45,9 +45,12 @@ LayerPlan Int8Conv2d::plan(std::span<const Shape> x) const {
 
 std::vector<ParamSpec> Int8Conv2d::params() const {
   const Shape filters = {weight_[0]};
-  return {derived("weight", weight_, DType::kI8), derived("w_scale", filters),
-          derived("bias", filters),               derived("x_scale", {1}),
-          derived("residual_scale", {1}),         derived("y_scale", {1})};
+  return {derived("weight", weight_, DType::kI8),
+          derived("w_scale", filters),
+          derived("bias", filters),
+          derived("x_scale", {1}),
+          derived("residual_scale", {1}),
+          derived("y_scale", {1})};
 }
 
 std::int64_t Int8Conv2d::flops(std::span<const Shape> x) const {
@@ -88,8 +91,7 @@ std::int64_t Int8ScaleShift::flops(std::span<const Shape> x) const { return 2 * 
 
 void Int8ScaleShift::forward(const ForwardArgs& a) const {
   kernels::scale_shift_fwd(
-      a.ctx,
-      {.activation = act_, .x_scale = scalar(a.params[kX]), .y_scale = scalar(a.params[kY])},
+      a.ctx, {.activation = act_, .x_scale = scalar(a.params[kX]), .y_scale = scalar(a.params[kY])},
       a.x[0], a.params[kScale], a.params[kShift], a.y);
 }
 
@@ -129,9 +131,7 @@ void Int8GlobalAvgPool::forward(const ForwardArgs& a) const {
   kernels::global_avg_pool_int8_fwd(a.ctx, scalar(a.params[0]), a.x[0], a.y);
 }
 
-std::string Int8Cast::attributes() const {
-  return fmt::format("{} to {}", name(from_), name(to_));
-}
+std::string Int8Cast::attributes() const { return fmt::format("{} to {}", name(from_), name(to_)); }
 
 LayerPlan Int8Cast::plan(std::span<const Shape> x) const {
   GRAFT_CHECK_EQ(x.size(), 1u, kind(), " inputs");

@@ -30,8 +30,8 @@ void check_options(const Context& ctx, const CheapScorerOptions& o) {
                                               : o.dtype == SelectDType::kInt8 ? DType::kI8
                                                                               : DType::kF32);
   if (missing != nullptr && ctx.backend() != Backend::kRef) {
-    fail(Errc::kUnsupported, "cheap selection: ", name(o.dtype), " would be slower than f32 here: ",
-         missing, "; use --select-dtype f32");
+    fail(Errc::kUnsupported, "cheap selection: ", name(o.dtype),
+         " would be slower than f32 here: ", missing, "; use --select-dtype f32");
   }
 }
 

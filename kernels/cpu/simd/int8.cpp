@@ -27,7 +27,7 @@ template <class X, class Y>
 void scale_shift(const Int8ScaleShift& a, Index rows) {
   const auto* __restrict x = static_cast<const X*>(a.x);
   auto* __restrict y = static_cast<Y*>(a.y);
-  const float *__restrict scale = a.scale, *__restrict shift = a.shift;
+  const float* __restrict scale = a.scale, * __restrict shift = a.shift;
   const float lo = a.lo, hi = a.hi;
   for (Index i = 0; i < rows; ++i, x += a.width, y += a.width) {
     for (Index c = 0; c < a.width; ++c) {

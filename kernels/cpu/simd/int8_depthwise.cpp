@@ -66,6 +66,7 @@ void output_row(const DepthwiseGeometry& g, const Int8ConvArgs& a, const Columns
     const std::int8_t* w = a.w + c * kFilter * kQuad;
     const __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + kLanes * kQuad),
                   w2 = _mm512_loadu_si512(w + 2 * kLanes * kQuad);
+    const Finish f = finish_of(a, g.c, c);
     Index col = -g.pad_left;
     __m512i x0 = columns.at(col, c), x1 = columns.at(col + 1, c);
     for (Index q = 0; q < g.q; ++q, col += kStride) {
@@ -73,7 +74,7 @@ void output_row(const DepthwiseGeometry& g, const Int8ConvArgs& a, const Columns
       __m512i sum = _mm512_dpbusd_epi32(_mm512_setzero_si512(), x0, w0);
       sum = _mm512_dpbusd_epi32(sum, x1, w1);
       sum = _mm512_dpbusd_epi32(sum, x2, w2);
-      finish(a, g.c, c, (out * g.q + q) * g.c + c, sum);
+      finish(f, (out * g.q + q) * g.c + c, sum);
       x0 = kStride == 1 ? x1 : x2;
       x1 = kStride == 1 ? x2 : columns.at(col + kStride + 1, c);
     }
@@ -85,10 +86,10 @@ void forward(const DepthwiseGeometry& geometry, const Int8ConvArgs& args, const 
   const DepthwiseGeometry g = geometry;
   const Int8ConvArgs a = args;
   constexpr int kUnused = 12;  // a dword that is always zero
-  const __m512i gather = _mm512_setr_epi32(0, 4, 8, kUnused, 1, 5, 9, kUnused, 2, 6, 10, kUnused, 3,
-                                           7, 11, kUnused);
-  const __m512i transpose = _mm512_broadcast_i32x4(
-      _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m512i gather =
+      _mm512_setr_epi32(0, 4, 8, kUnused, 1, 5, 9, kUnused, 2, 6, 10, kUnused, 3, 7, 11, kUnused);
+  const __m512i transpose =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m512i flips = _mm512_set1_epi8(a.x_signed ? static_cast<char>(kSignBit) : 0);
   for (Index out = begin; out < end; ++out) {
     const Rows rows = rows_of(g, a.x, zeros, out);

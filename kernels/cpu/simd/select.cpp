@@ -22,19 +22,19 @@ struct Tables {
 
 }  // namespace
 
-#define GRAFT_DECLARE_TABLES(isa, winograd)                                                \
-  namespace isa {                                                                          \
-  extern const PointwiseLoops kPointwise;                                                  \
-  extern const DropoutLoops kDropout;                                                      \
-  extern const OptimLoops kOptim;                                                          \
-  extern const NormLoops kNorm;                                                            \
-  extern const PoolLoops kPool;                                                            \
-  extern const DepthwiseLoops kDepthwise;                                                  \
-  extern const Int8Loops kInt8;                                                            \
-  }                                                                                        \
-  constexpr Tables tables_##isa{#isa,       isa::kPointwise, isa::kDropout,   isa::kOptim, \
-                                isa::kNorm, isa::kPool,      isa::kDepthwise, isa::kInt8,  \
-                                winograd};
+#define GRAFT_DECLARE_TABLES(isa, winograd)                                \
+  namespace isa {                                                          \
+  extern const PointwiseLoops kPointwise;                                  \
+  extern const DropoutLoops kDropout;                                      \
+  extern const OptimLoops kOptim;                                          \
+  extern const NormLoops kNorm;                                            \
+  extern const PoolLoops kPool;                                            \
+  extern const DepthwiseLoops kDepthwise;                                  \
+  extern const Int8Loops kInt8;                                            \
+  }                                                                        \
+  constexpr Tables tables_##isa{                                           \
+      #isa,       isa::kPointwise, isa::kDropout, isa::kOptim, isa::kNorm, \
+      isa::kPool, isa::kDepthwise, isa::kInt8,    winograd};
 
 GRAFT_DECLARE_TABLES(baseline, nullptr)
 #if defined(GRAFT_SIMD_X86)
@@ -44,7 +44,7 @@ extern const WinogradLoops kWinograd;
 namespace avx512vnni {
 extern const Int8ConvLoops kInt8Conv;
 extern const Int8DepthwiseLoops kInt8Depthwise;
-}
+}  // namespace avx512vnni
 GRAFT_DECLARE_TABLES(avx2, nullptr)
 GRAFT_DECLARE_TABLES(avx512, &avx512::kWinograd)
 #endif

@@ -198,8 +198,8 @@ struct Int8ConvGeometry {
 /// kChannelLanes.
 struct Int8ConvArgs {
   const std::uint8_t* x;
-  bool x_signed;                ///< the bytes of x are signed: `start` is -128 * row_sum, else 0
-  const std::int8_t* w;         ///< packed
+  bool x_signed;         ///< the bytes of x are signed: `start` is -128 * row_sum, else 0
+  const std::int8_t* w;  ///< packed
   const std::int32_t* start;
   const float *scale, *shift;
   const void* residual;  ///< like y, or null
@@ -241,8 +241,8 @@ struct Int8DepthwiseLoops {
 [[nodiscard]] const PoolLoops& pool();
 [[nodiscard]] const DepthwiseLoops& depthwise();
 [[nodiscard]] const Int8Loops& int8();
-[[nodiscard]] const WinogradLoops* winograd();    ///< null without AVX-512
-[[nodiscard]] const Int8ConvLoops* int8_conv();   ///< null without AVX-512 VNNI
+[[nodiscard]] const WinogradLoops* winograd();             ///< null without AVX-512
+[[nodiscard]] const Int8ConvLoops* int8_conv();            ///< null without AVX-512 VNNI
 [[nodiscard]] const Int8DepthwiseLoops* int8_depthwise();  ///< null without AVX-512 VNNI
 
 }  // namespace graft::kernels::cpu::simd

@@ -98,8 +98,8 @@ void input_tile(const float* const* from, Index blocks, float* to, Layout layout
 
 /// Rows x columns of the tile's outputs that are inside the image.
 template <bool kResidual>
-void output_tile(const float* m, Layout layout, Index blocks, const WinogradOutput& out, Index first,
-                 Index row_pitch, Index pixel_pitch, Index rows, Index columns) {
+void output_tile(const float* m, Layout layout, Index blocks, const WinogradOutput& out,
+                 Index first, Index row_pitch, Index pixel_pitch, Index rows, Index columns) {
   const float lo = out.lo, hi = out.hi;
   for (Index b = 0; b < blocks; ++b, m += layout.block, first += kLanes) {
     Vec t[kPatch][kTile];

@@ -55,8 +55,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"wrn-10-1", Norm::kGroup, 8},
                       Case{"mobilenet_v2:width=0.25,dropout=0.2", Norm::kBatch, 8},
                       Case{"densenet-bc-10-4", Norm::kBatch, 8},
-                      Case{"densenet-bc-10-4", Norm::kGroup, 8},
-                      Case{"small_cnn", Norm::kBatch, 8}, Case{"squeezenet1_1", Norm::kBatch, 32}),
+                      Case{"densenet-bc-10-4", Norm::kGroup, 8}, Case{"small_cnn", Norm::kBatch, 8},
+                      Case{"squeezenet1_1", Norm::kBatch, 32}),
     [](const auto& test) { return testing::test_name(test.param.model, test.param.norm); });
 
 TEST(InferenceForm, LeavesOnlyConvolutionsInAResNet) {
@@ -73,9 +73,9 @@ TEST(InferenceForm, KeepsANormThatNoConvolutionCanTake) {
   const Graph g = inference_form(fuse(zoo_graph("wrn-16-1", 32))).graph;
   EXPECT_EQ(count_of(g, "ScaleShift"), 7u);
   EXPECT_EQ(count_of(g, "Add"), 0u);
-  EXPECT_EQ(count_of(inference_form(fuse(zoo_graph("resnet8", 32, Norm::kGroup))).graph,
-                     "GroupNorm"),
-            7u);
+  EXPECT_EQ(
+      count_of(inference_form(fuse(zoo_graph("resnet8", 32, Norm::kGroup))).graph, "GroupNorm"),
+      7u);
 }
 
 TEST(InferenceForm, WorksOnAnUnfusedGraphToo) {

@@ -71,12 +71,26 @@ std::vector<Case> cases() {
        DType::kF64, Activation::kRelu6},
       {"depthwise_stride_2", 2, 8, 9, 16, 16, 3, ConvOptions::same_sides(2, 1, 16), DType::kI8,
        DType::kI8, DType::kI8, kNone},
-      {"depthwise_uneven", 1, 8, 8, 32, 32, 3,
-       {.stride = 2, .pad_bottom = 1, .pad_right = 1, .groups = 32}, DType::kU8, DType::kF32},
+      {"depthwise_uneven",
+       1,
+       8,
+       8,
+       32,
+       32,
+       3,
+       {.stride = 2, .pad_bottom = 1, .pad_right = 1, .groups = 32},
+       DType::kU8,
+       DType::kF32},
       {"grouped", 2, 5, 5, 8, 8, 3, ConvOptions::same_sides(1, 1, 8), DType::kI8, DType::kI8,
        DType::kF64, kNone},
-      {"dilated", 1, 9, 9, 8, 8, 3, {.pad_top = 2, .pad_left = 2, .pad_bottom = 2, .pad_right = 2,
-                                     .dilation = 2}},
+      {"dilated",
+       1,
+       9,
+       9,
+       8,
+       8,
+       3,
+       {.pad_top = 2, .pad_left = 2, .pad_bottom = 2, .pad_right = 2, .dilation = 2}},
   };
 }
 
@@ -161,10 +175,10 @@ TEST(ConvInt8Options, WrongOnesAreRefused) {
   };
   EXPECT_TRUE(refused("conv_int8_fwd", "scale of y must be > 0", [&] { call(x, w); }));
   o.y_scale = 1;
-  EXPECT_TRUE(refused("conv_int8_fwd", "x expects dtype u8 or i8",
-                      [&] { call(filled(x.shape(), 1), w); }));
-  EXPECT_TRUE(refused("conv_int8_fwd", "weight expects dtype i8",
-                      [&] { call(x, filled(w.shape(), 1)); }));
+  EXPECT_TRUE(
+      refused("conv_int8_fwd", "x expects dtype u8 or i8", [&] { call(filled(x.shape(), 1), w); }));
+  EXPECT_TRUE(
+      refused("conv_int8_fwd", "weight expects dtype i8", [&] { call(x, filled(w.shape(), 1)); }));
 }
 
 TEST(LinearInt8, IsAConvolutionOfOnePixel) {
@@ -203,8 +217,8 @@ TEST(Quantise, RoundsToEvenAndSaturates) {
     Context ctx(backend, 2);
     Tensor x = filled({70}, 0), u = Tensor::allocate(host_memory(), {70}, DType::kU8),
            s = Tensor::allocate(host_memory(), {70}, DType::kI8);
-    const float values[] = {0.5F, 1.5F, 2.5F, -0.5F, -1.5F, 1e30F, -1e30F,
-                            std::numeric_limits<float>::infinity()};
+    const float values[] = {0.5F,  1.5F,  2.5F,   -0.5F,
+                            -1.5F, 1e30F, -1e30F, std::numeric_limits<float>::infinity()};
     std::copy(std::begin(values), std::end(values), x.ptr<float>());
     x.ptr<float>()[69] = 7 * 0.5F;  // behind the last whole vector
     quantise(ctx, 0.5F, x, u);
