@@ -43,11 +43,11 @@ struct Setting {
     TimeSplit time;
     const std::vector<float> weights(kBatch, 1.0F / kBatch);
     std::vector<float> losses(kBatch);
-    (void)network.step({x, y, ids, epochs}, weights, 0.02, number, losses, time);
+    (void)network.step({x, y, ids, epochs}, weights, 0.02, number, {.losses = losses}, time);
   }
   std::vector<float> evaluation() {
     std::vector<float> loss(kBatch);
-    network.score({x, y, ids, epochs}, Phase::kSelect, loss, {});
+    network.score({x, y, ids, epochs}, Phase::kSelect, {.losses = loss});
     return loss;
   }
   std::vector<float> cheap(CheapScorer& scorer) {
@@ -214,14 +214,12 @@ std::vector<double> percentiles(const std::vector<float>& losses) {
 /// Share of decisions u < c^beta that differ, over `draws` shared uniforms a candidate.
 double flips(const std::vector<double>& a, const std::vector<double>& b, double beta, int draws) {
   Philox rng({.seed = 5, .purpose = RngPurpose::kTest});
+  const Priority priority = Priority::power(beta);
   int differ = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (int d = 0; d < draws; ++d) {
       const double u = (d + rng.uniform_double()) / draws;  // stratified: little noise
-      differ +=
-          (u < selection_probability(a[i], beta, 0)) != (u < selection_probability(b[i], beta, 0))
-              ? 1
-              : 0;
+      differ += (u < priority(a[i])) != (u < priority(b[i])) ? 1 : 0;
     }
   }
   return differ / (static_cast<double>(a.size()) * draws);
