@@ -5,7 +5,7 @@
 #include <deque>
 #include <filesystem>
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/adapt/adapt_options.h"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sampler/search/search.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "engine/core/rng.h"

@@ -103,6 +103,22 @@ TEST(Search, GaussianProcessReachesItWithFourTrialsAtATime) {
   EXPECT_GE(median(reached), 0.99);
 }
 
+TEST(Search, GaussianProcessFindsTheBestOfTheQuantisedFunctions) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const Quadratic objective(seed);
+    SearchOptions o = options(60, seed);
+    o.space = {.max_normalised = true};
+    const SearchSpace space(o.space);
+    double largest = -1;
+    for (const Point& point : space.grid()) {
+      largest = std::max(largest, objective.value(space.at(point)));
+    }
+    const auto search = make_search("gp", o);
+    run_to_the_end(*search, objective);
+    EXPECT_GE(objective.value(search->best()->trial.priority), 0.99 * largest) << "seed " << seed;
+  }
+}
+
 TEST(Search, ConcurrentSuggestionsDiffer) {
   SearchOptions o = options(30);
   o.space = {.max_normalised = true};
