@@ -100,7 +100,7 @@ class Bench {
     double convolution = 0, all = 0;
     for (const auto& [kind, seconds] : profile(1)) {
       all += kind == "optimizer" ? 0 : seconds;
-      convolution += kind.rfind("conv", 0) == 0 ? seconds : 0;
+      convolution += kind.rfind("Conv", 0) == 0 ? seconds : 0;
     }
     const double f = median(forward), b = median(backward), i = median(inference);
     return {{"forward_ms", f},

@@ -37,14 +37,16 @@ std::string findings(std::span<const ComparisonRow> rows) {
                     short_number(row.cost_units.mean), duration(row.training_seconds.mean));
     if (baseline != nullptr && &row != baseline) {
       const TargetCost& own = (*row.targets)[kQuotedTarget];
-      const SeedSummary& reference = (*baseline->targets)[kQuotedTarget].cost_units;
+      const TargetCost& reference = (*baseline->targets)[kQuotedTarget];
       const std::string target =
           percent(kTargetFactors[kQuotedTarget] * baseline->final_error.mean);
-      if (own.cost_units.n == 0 || reference.n == 0) {
+      if (own.cost_units.n == 0 || reference.cost_units.n == 0) {
         text += fmt::format("; it did not reach {}", target);
       } else {
-        text += fmt::format("; it reached {} at {:.2f} × the cost units of {}", target,
-                            own.cost_units.mean / reference.mean, escape(baseline->label));
+        text +=
+            fmt::format("; it reached {} at {:.2f} × the cost units of {} and {:.2f} × its time",
+                        target, own.cost_units.mean / reference.cost_units.mean,
+                        escape(baseline->label), own.seconds.mean / reference.seconds.mean);
       }
       if (own.cost_units.n > 0 && own.cost_units.n < own.of_runs) {
         text += fmt::format(", in {} of {} runs", own.cost_units.n, own.of_runs);

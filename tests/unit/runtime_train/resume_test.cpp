@@ -177,7 +177,7 @@ TEST(ResumeWithProbes, IsBitwise) {
   o.data = "synthetic:train=96,test=20";
   o.sampler = "sb";
   o.probes = "all";
-  (void)check_interrupted_run(o, 2);
+  (void)check_interrupted_run(o, 1);
 }
 
 TEST_P(Resume, OfAKilledRunIsBitwise) {
