@@ -14,6 +14,7 @@
 #include "engine/io/file.h"
 #include "runtime/adapt/command_line.h"
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/option_text.h"
 
 namespace graft::adapt {
 namespace {
@@ -55,15 +56,6 @@ std::vector<double> parse_stages(std::string_view text) {
   return out;
 }
 
-Json PrioritySwap::record() const {
-  return {{"event", "swap"},
-          {"stage", stage},
-          {"snapshot_epoch", snapshot_epoch},
-          {"swap_epoch", swap_epoch},
-          {"priority", priority.text()},
-          {"search_cost_units", search_cost_units}};
-}
-
 AdaptSchedule::AdaptSchedule(const Options& options) : options_(options) {
   (void)options.search.search_options();
   for (std::size_t i = 0; i < options.at.size(); ++i) {
@@ -78,8 +70,8 @@ fs::path AdaptSchedule::folder() const {
   return fs::path(options_.run.out) / "adapt" / ("stage-" + std::to_string(stage_));
 }
 
-std::optional<PrioritySwap> AdaptSchedule::before_epoch(int epoch, int epochs, double lr) {
-  std::optional<PrioritySwap> swap;
+std::optional<train::PrioritySwap> AdaptSchedule::before_epoch(int epoch, int epochs, double lr) {
+  std::optional<train::PrioritySwap> swap;
   if (search_) {
     const auto code = search_->poll();
     if (!code) return std::nullopt;
@@ -121,6 +113,8 @@ void AdaptSchedule::start_search() {
   trial.priority.clear();
   trial.stop_at_cost = 0;
   trial.init_from.clear();
+  trial.adapt_at.clear();
+  trial.adapt_options.clear();
   if (snapshot_epoch_ > 0) {
     search.from = (folder() / kSnapshot).string();
     trial.lr = lr_;
@@ -131,7 +125,7 @@ void AdaptSchedule::start_search() {
   search_.emplace(options_.program, adapt_command(search, trial), folder() / kLog);
 }
 
-PrioritySwap AdaptSchedule::read_best(int epoch) const {
+train::PrioritySwap AdaptSchedule::read_best(int epoch) const {
   const fs::path file = folder() / "best.json";
   const Json json = parse_json(read_file(file), file.string());
   return {.stage = stage_,
@@ -167,6 +161,19 @@ void AdaptSchedule::restore(const Json& state) {
     fail(Errc::kModel, "checkpoint: the state of the adapt schedule is damaged: ", error.what());
   }
   if (begun_) start_search();
+}
+
+std::unique_ptr<train::PrioritySchedule> make_adapt_schedule(const train::TrainOptions& run) {
+  if (run.adapt_at.empty()) {
+    if (run.adapt_options.empty()) return nullptr;
+    fail(Errc::kUsage, "adapt.", run.adapt_options.begin()->first, ": needs --adapt-at");
+  }
+  AdaptOptions search;
+  for (const auto& [key, text] : run.adapt_options) {
+    train::set_option(search, key, text, "--set adapt.");
+  }
+  return std::make_unique<AdaptSchedule>(AdaptSchedule::Options{
+      .at = parse_stages(run.adapt_at), .search = search, .run = run, .program = "/proc/self/exe"});
 }
 
 }  // namespace graft::adapt

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,23 +11,11 @@
 #include "engine/io/json.h"
 #include "runtime/adapt/adapt_options.h"
 #include "runtime/adapt/child_process.h"
+#include "runtime/train/priority_schedule.h"
 #include "runtime/train/train_options.h"
 #include "sampler/score/priority.h"
 
 namespace graft::adapt {
-
-/// A new priority function for a run.
-struct PrioritySwap {
-  int stage = 0;
-  int snapshot_epoch = 0;  ///< epochs done when the search began
-  int swap_epoch = 0;      ///< epochs done when it takes effect
-  Priority priority;
-  double search_cost_units = 0;
-
-  /// {"event": "swap", "stage", "snapshot_epoch", "swap_epoch", "priority", "search_cost_units"}:
-  /// the line of metrics.jsonl.
-  [[nodiscard]] Json record() const;
-};
 
 /// AdaptSB-Multi: when a run has come to a stage, `graft adapt` searches in the background from a
 /// copy of its newest weights while the run goes on; once it ends, the best function takes effect
@@ -40,7 +29,7 @@ struct PrioritySwap {
 ///
 /// Stages lie in RUN/adapt/stage-<k>/: a search's folder, with snapshot/ (run.json and the one
 /// checkpoint in ckpt/) beside its trials unless the stage began at epoch 0.
-class AdaptSchedule {
+class AdaptSchedule final : public train::PrioritySchedule {
  public:
   struct Options {
     std::vector<double> at;  ///< shares of the epochs at which stages begin: ascending, in [0, 1)
@@ -55,21 +44,22 @@ class AdaptSchedule {
   /// `epoch` of `epochs` are done. Trials of a stage that begins after epoch 0 train at the fixed
   /// rate `lr`, the run's at this moment. Throws the error of a search that failed, Error(kIo),
   /// Error(kModel) if a stage has no checkpoint to begin from.
-  [[nodiscard]] std::optional<PrioritySwap> before_epoch(int epoch, int epochs, double lr);
+  [[nodiscard]] std::optional<train::PrioritySwap> before_epoch(int epoch, int epochs,
+                                                                double lr) override;
   /// True while a search runs.
   [[nodiscard]] bool searching() const { return search_.has_value(); }
   /// Lets a running search save what it has; state() still counts it as running.
-  void interrupt();
+  void interrupt() override;
 
-  [[nodiscard]] Json state() const;
+  [[nodiscard]] Json state() const override;
   /// Throws Error(kModel) for what state() did not write.
-  void restore(const Json& state);
+  void restore(const Json& state) override;
 
  private:
   [[nodiscard]] std::filesystem::path folder() const;
   void begin(int epoch, double lr);
   void start_search();
-  [[nodiscard]] PrioritySwap read_best(int epoch) const;
+  [[nodiscard]] train::PrioritySwap read_best(int epoch) const;
 
   Options options_;
   // Where the schedule is; all of it is in state().
@@ -80,6 +70,11 @@ class AdaptSchedule {
   std::string best_;        // of the stage before; empty at first
   std::optional<ChildProcess> search_;
 };
+
+/// The schedule that a run's --adapt-at and adapt.KEY options ask for; null if they ask for none.
+/// Throws Error(kUsage) naming the option.
+[[nodiscard]] std::unique_ptr<train::PrioritySchedule> make_adapt_schedule(
+    const train::TrainOptions& run);
 
 /// Reads `0,0.33,0.66`. Throws Error(kUsage) naming the text.
 [[nodiscard]] std::vector<double> parse_stages(std::string_view text);

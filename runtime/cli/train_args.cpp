@@ -31,9 +31,11 @@ bool chooses(const std::string& name, const std::vector<std::string>& arguments)
 
 void set_train_option(TrainOptions& options, const std::string& key, const std::string& text,
                       const std::string& where) {
-  constexpr std::string_view kSampler = "sampler.";
+  constexpr std::string_view kSampler = "sampler.", kAdapt = "adapt.";
   if (key.rfind(kSampler, 0) == 0) {
     options.sampler_options[key.substr(kSampler.size())] = text;
+  } else if (key.rfind(kAdapt, 0) == 0) {
+    options.adapt_options[key.substr(kAdapt.size())] = text;
   } else {
     set_option(options, key, text, where);
   }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "engine/core/log.h"
+#include "runtime/adapt/adapt_schedule.h"
 #include "runtime/report/report.h"
 
 namespace graft::train {
@@ -23,7 +24,7 @@ std::vector<RunResult> run_training(const TrainOptions& options) {
     one.out = options.seeds == 1
                   ? options.out
                   : (fs::path(options.out) / ("seed-" + std::to_string(one.seed))).string();
-    Trainer trainer(*ctx, one, one.out);
+    Trainer trainer(*ctx, one, one.out, adapt::make_adapt_schedule(one));
     results.push_back(trainer.run());
     if (results.back().end != RunResult::End::kNothingLeft) report::write_run_files(one.out);
     if (results.back().end == RunResult::End::kInterrupted) return results;

@@ -31,6 +31,7 @@ Json collect(const TrainOptions& options, bool local) {
         if (local || scope == Scope::kRun) json[name] = value_of(field);
       });
   json["sampler_options"] = options.sampler_options;
+  json["adapt_options"] = options.adapt_options;
   return json;
 }
 
@@ -70,6 +71,7 @@ TrainOptions TrainOptions::from_json(const Json& json) {
   if (const auto own = json.find("sampler_options"); own != json.end()) {
     options.sampler_options = *own;
   }
+  if (const auto own = json.find("adapt_options"); own != json.end()) options.adapt_options = *own;
   return options;
 }
 

@@ -54,12 +54,14 @@ struct TrainOptions {
   std::int64_t holdout = 0;
   std::string init_from;
   bool ledger = false;
+  std::string adapt_at;
   std::string select_dtype = "f32";
   double select_scale = 1;
   double flip_limit = 0.02;
   int pipeline = -1;
   std::int64_t pipeline_sync = 1;
   std::map<std::string, std::string> sampler_options;  ///< from --set sampler.KEY=VALUE
+  std::map<std::string, std::string> adapt_options;    ///< from --set adapt.KEY=VALUE
 
   int seeds = 1;
   int threads = 0;
@@ -72,7 +74,7 @@ struct TrainOptions {
   bool resume = false;
   bool force = false;
 
-  /// Calls v(name, field, scope, help) for every option but sampler_options. Names have
+  /// Calls v(name, field, scope, help) for every option but the two maps. Names have
   /// underscores; the command line turns them into hyphens.
   template <class V>
   void visit(V&& v) {
@@ -132,6 +134,9 @@ struct TrainOptions {
     v("epochs", epochs, Scope::kRun, "passes over the training set");
     v("batch", batch, Scope::kRun, "examples of one update");
     v("select_batch", select_batch, Scope::kRun, "candidates of one selection; 0: as batch");
+    v("adapt_at", adapt_at, Scope::kRun,
+      "shares of the epochs, e.g. 0,0.33,0.66, at which a search of the priority function begins "
+      "in the background; --set adapt.KEY=VALUE for the search");
     v("select_dtype", select_dtype, Scope::kRun,
       "arithmetic of the selection forward: f32, bf16 or int8");
     v("select_scale", select_scale, Scope::kRun,

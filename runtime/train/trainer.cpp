@@ -55,8 +55,9 @@ std::string lr_policy_text(const TrainOptions& o) {
 
 }  // namespace
 
-Trainer::Trainer(Context& ctx, const TrainOptions& options, const std::string& out)
-    : ctx_(ctx), options_(options) {
+Trainer::Trainer(Context& ctx, const TrainOptions& options, const std::string& out,
+                 std::unique_ptr<PrioritySchedule> schedule)
+    : ctx_(ctx), options_(options), schedule_(std::move(schedule)) {
   options_.check();
   sampler_ = make_sampler(options_.sampler, sampler_json(options_));
   data_ = open_train_data(options_);
@@ -239,6 +240,7 @@ RunResult Trainer::run() {
 }
 
 void Trainer::begin_epoch() {
+  if (schedule_) exchange_priority();
   std::vector<float> u(static_cast<std::size_t>(data_.train->size()));
   for (std::size_t i = 0; i < u.size(); ++i) {
     u[i] = Philox({.seed = options_.seed,
@@ -252,6 +254,14 @@ void Trainer::begin_epoch() {
   epoch_start_ = step_->counters();
   step_->reset_epoch();
   epoch_open_ = true;
+}
+
+void Trainer::exchange_priority() {
+  const auto swap = schedule_->before_epoch(epoch_, options_.epochs, step_->last_lr());
+  if (!swap) return;
+  sampler_->set_priority(swap->priority);
+  dir_->metrics().write(swap->record());
+  log::info("stage {}: the priority function is now {}", swap->stage, swap->priority.text());
 }
 
 bool Trainer::run_epoch() {
@@ -403,7 +413,8 @@ void Trainer::show_progress() {
                         : 1});
 }
 
-RunResult Trainer::result(RunResult::End end) const {
+RunResult Trainer::result(RunResult::End end) {
+  if (schedule_) schedule_->interrupt();
   return {.end = end,
           .epochs = epoch_,
           .test_error = last_eval_.error,

@@ -14,6 +14,7 @@
 #include "runtime/train/evaluate.h"
 #include "runtime/train/example_ledger.h"
 #include "runtime/train/network.h"
+#include "runtime/train/priority_schedule.h"
 #include "runtime/train/probes.h"
 #include "runtime/train/progress_bar.h"
 #include "runtime/train/run_dir.h"
@@ -39,7 +40,9 @@ class Trainer {
   /// Opens the data, builds the network, opens the run directory `out` and, if asked to resume,
   /// loads its last checkpoint. `ctx` must outlive the trainer. Throws what the parts throw:
   /// Error(kUsage, kData, kConfig, kModel, kOutOfMemory, kIo).
-  Trainer(Context& ctx, const TrainOptions& options, const std::string& out);
+  /// `schedule` may exchange the sampler's priority function; null: nobody does.
+  Trainer(Context& ctx, const TrainOptions& options, const std::string& out,
+          std::unique_ptr<PrioritySchedule> schedule = nullptr);
 
   /// Trains to the end, the target error or a signal. Metrics are written at every epoch's end; a
   /// checkpoint then, and in between by updates or seconds. Throws Error(kNumerical), Error(kData),
@@ -63,6 +66,9 @@ class Trainer {
   void refill_queue(const Json& queue);
   void resume_selection(const CheckpointExtra& extra);
 
+  /// Lets the schedule exchange the sampler's priority function.
+  void exchange_priority();
+
   /// Runs what is left of the epoch; false if a stop was asked for.
   bool run_epoch();
   void finish_epoch();
@@ -77,13 +83,15 @@ class Trainer {
   [[nodiscard]] Json loss_cdf_record() const;
   void show_progress();
   void account_other();
-  [[nodiscard]] RunResult result(RunResult::End end) const;
+  /// What run() returns; ends what works in the background.
+  [[nodiscard]] RunResult result(RunResult::End end);
 
   Context& ctx_;
   TrainOptions options_;
   TrainData data_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<PrioritySchedule> schedule_;  // null: F stays
   std::unique_ptr<LrPolicy> lr_;
   std::unique_ptr<Context> selector_ctx_;  // of the pipeline's thread
   std::unique_ptr<CheapSelection> cheap_;  // null: the network's own selection forward

@@ -67,6 +67,7 @@ void Trainer::resume_from(const CheckpointExtra& extra) {
   sampler_->restore(sampler);
   if (ledger_) ledger_->restore(extra.arrays);
   resume_selection(extra);
+  if (schedule_) schedule_->restore(s.at("priority_schedule"));
   refill_queue(s.at("queue"));
   if (s.contains("pending")) {  // not in checkpoints from before cached activations
     step_->restore_pending(PendingUpdate::from_json(s.at("pending")),
@@ -136,6 +137,7 @@ void Trainer::save_checkpoint() {
   if (probes_) extra.arrays["probes.losses"] = probes_->state();
   for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
   if (ledger_) ledger_->save(extra.arrays);
+  if (schedule_) extra.state["priority_schedule"] = schedule_->state();
   if (cheap_) extra.state["cheap_selection"] = cheap_->state(extra.arrays);
   if (pipeline_) {
     auto ahead = pipeline_->state();

@@ -94,12 +94,16 @@ void PowerSampler::on_training_scores(std::span<const std::int64_t> ids,
 SamplerState PowerSampler::state() const {
   SamplerState out = Sampler::state();
   out.meta["epoch"] = epoch_;
+  out.meta["priority"] = power_.priority.text();  // it may have been exchanged
   return out;
 }
 
 void PowerSampler::restore(const SamplerState& state) {
   Sampler::restore(state);
   epoch_ = state.integer("epoch");
+  if (const auto saved = state.meta.find("priority"); saved != state.meta.end()) {
+    power_.priority = Priority::parse(saved->get<std::string>());
+  }
 }
 
 }  // namespace graft

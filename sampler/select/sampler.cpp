@@ -74,6 +74,10 @@ void Sampler::set_irreducible_losses(std::span<const float>) {}
 
 void Sampler::end_of_epoch(const EpochInfo&) {}
 
+void Sampler::set_priority(const Priority&) {
+  fail(Errc::kUsage, "sampler ", name(), " does not draw by a priority function");
+}
+
 SamplerState Sampler::state() const {
   return {.meta = {{"sampler", std::string(name())}}, .arrays = {}};
 }

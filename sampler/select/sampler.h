@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/io/json.h"
+#include "sampler/score/priority.h"
 #include "sampler/select/train_queue.h"
 
 namespace graft {
@@ -111,6 +112,10 @@ class Sampler {
   /// Scores of the examples of EpochPlan::refresh, in evaluation mode, before end_of_epoch().
   virtual void on_refresh_scores(std::span<const std::int64_t> ids, const ExampleScores& scores);
   virtual void end_of_epoch(const EpochInfo& info);
+
+  /// Exchanges F from the next slice on. Throws Error(kUsage) unless the policy draws by a priority
+  /// function.
+  virtual void set_priority(const Priority& priority);
 
   /// Epochs for which to train, before a run of `epochs`, a model on examples that the run leaves
   /// out: the policy compares losses with that model's. 0: it needs none, or has them.

@@ -53,7 +53,7 @@ class AdaptScheduleTest : public ::testing::Test {
     return read_file(folder_ / ("run/adapt/stage-" + std::to_string(stage) + "/call.txt"));
   }
   /// Asks again, as later epochs would, until the search has ended.
-  static PrioritySwap wait_for_swap(AdaptSchedule& schedule, int epoch, double lr) {
+  static train::PrioritySwap wait_for_swap(AdaptSchedule& schedule, int epoch, double lr) {
     while (true) {
       if (const auto swap = schedule.before_epoch(epoch, 10, lr)) return *swap;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -70,7 +70,7 @@ TEST_F(AdaptScheduleTest, SearchesEachStageInTheBackgroundAndSwapsOnce) {
   EXPECT_TRUE(schedule.searching());
   EXPECT_EQ(schedule.before_epoch(1, 10, 0.1), std::nullopt) << "the run goes on meanwhile";
   let_searches_end();
-  const PrioritySwap first = wait_for_swap(schedule, 2, 0.1);
+  const train::PrioritySwap first = wait_for_swap(schedule, 2, 0.1);
   EXPECT_EQ(first.record().dump(), R"({"event":"swap","stage":0,"snapshot_epoch":0,"swap_epoch":2,)"
                                    R"("priority":"linear:0,1/0.5,1","search_cost_units":1234.0})");
   EXPECT_EQ(call(0).find("--from=run"), std::string::npos);
@@ -103,7 +103,7 @@ TEST_F(AdaptScheduleTest, AResumedRunTakesUpItsSearch) {
   resumed.restore(state);
   EXPECT_TRUE(resumed.searching());
   let_searches_end();
-  const PrioritySwap swap = wait_for_swap(resumed, 7, 0.01);
+  const train::PrioritySwap swap = wait_for_swap(resumed, 7, 0.01);
   EXPECT_EQ(swap.snapshot_epoch, 5);
   EXPECT_EQ(swap.swap_epoch, 7);
   EXPECT_NE(call(0).find(" lr=0.05 "), std::string::npos);
