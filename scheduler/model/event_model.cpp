@@ -56,8 +56,10 @@ double miss_probability(double rate, double frames, double stride, double correl
   const auto miss = [&](double n) {
     return votes ? no_run(rate, correlation, n, *votes) : all_miss(rate, correlation, n);
   };
-  if (share_of_more == 0) return miss(fewer);
-  return (1 - share_of_more) * miss(fewer) + share_of_more * miss(fewer + 1);
+  const double least = miss(fewer);
+  if (share_of_more == 0) return least;
+  // In this form two equal terms give that term, not a rounding error beside it.
+  return least + share_of_more * (miss(fewer + 1) - least);
 }
 
 double event_frames(const EventStatistics& events, const FrameRates& rates, EventModel model) {
