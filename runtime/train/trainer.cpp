@@ -16,6 +16,7 @@
 #include "runtime/build_info.h"
 #include "runtime/data/open.h"
 #include "runtime/report/statistics.h"
+#include "runtime/train/irreducible_loss.h"
 #include "runtime/train/stop_signal.h"
 #include "runtime/train/trained_run.h"
 #include "sampler/select/registry.h"
@@ -47,10 +48,10 @@ double target_error(const TrainOptions& o) {
   return o.stop_at_error > 1 ? o.stop_at_error / 100 : o.stop_at_error;
 }
 
-std::string lr_policy_text(const TrainOptions& o) {
+std::string lr_policy_text(const std::string& text, std::int64_t epochs) {
   constexpr double kWarmupShare = 0.1;
-  if (o.lr_policy != "auto") return o.lr_policy;
-  return fmt::format("cosine:warmup={}", std::min(1.0, kWarmupShare * o.epochs));
+  if (text != "auto") return text;
+  return fmt::format("cosine:warmup={}", std::min(1.0, kWarmupShare * static_cast<double>(epochs)));
 }
 
 }  // namespace
@@ -70,27 +71,9 @@ void Trainer::build_network() {
       options_.select_batch > 0 ? options_.select_batch : sampler_->slice_size(options_.batch);
   const auto size = data_.train->image_size();
   const Graph graph = training_graph(options_, *data_.train);
-  network_ = std::make_unique<Network>(
-      ctx_, graph,
-      Network::Options{.max_batch = std::max(options_.batch, select_batch_),
-                       .optimizer = {.name = options_.optimizer,
-                                     .momentum = options_.momentum,
-                                     .nesterov = options_.nesterov,
-                                     .weight_decay = options_.weight_decay},
-                       .seed = options_.seed,
-                       .cache = parse_cache_mode(options_.cache),
-                       .row_sparse_norm = parse_row_sparse_norm(options_.cache_bn)});
+  network_ = std::make_unique<Network>(ctx_, graph, network_options());
   log_cache();
-  const auto n = static_cast<double>(data_.train->size());
-  const LrClock clock = parse_lr_clock(options_.lr_clock);
-  const double units = clock == LrClock::kEpochs ? 1.0
-                       : clock == LrClock::kUpdates
-                           ? std::ceil(n / static_cast<double>(options_.batch))
-                           : n;
-  lr_ = std::make_unique<LrPolicy>(
-      parse_lr_spec(lr_policy_text(options_),
-                    {.base_lr = options_.lr, .epochs = static_cast<double>(options_.epochs)}),
-      clock, units);
+  lr_ = std::make_unique<LrPolicy>(make_lr_policy(options_.epochs, data_.train->size()));
   step_ = std::make_unique<SelectiveStep>(
       *network_, *sampler_, *lr_,
       SelectiveStep::Options{.batch = options_.batch,
@@ -171,6 +154,29 @@ void Trainer::log_cache() const {
             rows, tape / kMiB, tape / kMiB / rows);
 }
 
+Network::Options Trainer::network_options() const {
+  return {.max_batch = std::max(options_.batch, select_batch_),
+          .optimizer = {.name = options_.optimizer,
+                        .momentum = options_.momentum,
+                        .nesterov = options_.nesterov,
+                        .weight_decay = options_.weight_decay},
+          .seed = options_.seed,
+          .cache = parse_cache_mode(options_.cache),
+          .row_sparse_norm = parse_row_sparse_norm(options_.cache_bn)};
+}
+
+LrPolicy Trainer::make_lr_policy(std::int64_t epochs, std::int64_t examples) const {
+  const auto n = static_cast<double>(examples);
+  const LrClock clock = parse_lr_clock(options_.lr_clock);
+  const double units = clock == LrClock::kEpochs ? 1.0
+                       : clock == LrClock::kUpdates
+                           ? std::ceil(n / static_cast<double>(options_.batch))
+                           : n;
+  return {parse_lr_spec(lr_policy_text(options_.lr_policy, epochs),
+                        {.base_lr = options_.lr, .epochs = static_cast<double>(epochs)}),
+          clock, units};
+}
+
 Json Trainer::description() const {
   Json fingerprint = options_.fingerprint();
   // Where the data lie does not matter, what they are does.
@@ -227,6 +233,10 @@ RunResult Trainer::run() {
     return result(RunResult::End::kNothingLeft);
   }
   const StopSignal signals;
+  if (!provide_irreducible_losses()) {
+    save_checkpoint();
+    return result(RunResult::End::kInterrupted);
+  }
   while (epoch_ < options_.epochs && !finished_) {
     if (!epoch_open_) begin_epoch();
     if (!run_epoch()) {
@@ -237,6 +247,24 @@ RunResult Trainer::run() {
     save_checkpoint();
   }
   return result(target_reached() ? RunResult::End::kTargetReached : RunResult::End::kFinished);
+}
+
+bool Trainer::provide_irreducible_losses() {
+  const std::int64_t epochs = sampler_->irreducible_epochs(options_.epochs);
+  if (epochs == 0) return true;
+  const auto found = irreducible_losses(ctx_, network_->graph(), data_.train,
+                                        make_lr_policy(epochs, data_.train->size() / 2),
+                                        {.network = network_options(),
+                                         .epochs = epochs,
+                                         .batch = options_.batch,
+                                         .seed = options_.seed,
+                                         .train_augment = data_.train_augment,
+                                         .eval_augment = data_.test_augment});
+  if (!found) return false;
+  sampler_->set_irreducible_losses(found->by_id);
+  step_->counters() += found->cost;
+  save_checkpoint();
+  return true;
 }
 
 void Trainer::begin_epoch() {
@@ -252,6 +280,9 @@ void Trainer::begin_epoch() {
   epoch_plan_ = sampler_->before_epoch(epoch_info(u));
   cursor_ = 0;
   epoch_start_ = step_->counters();
+  if (!epoch_plan_.all) {  // what the plan leaves out has passed through selection too
+    step_->counters().candidates += data_.train->size() - std::ssize(epoch_plan_.ids);
+  }
   step_->reset_epoch();
   epoch_open_ = true;
 }

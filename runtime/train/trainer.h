@@ -61,6 +61,11 @@ class Trainer {
   void build_selection(const Graph& graph);
   void open_run(const std::string& out);
   void begin_epoch();
+  [[nodiscard]] Network::Options network_options() const;
+  [[nodiscard]] LrPolicy make_lr_policy(std::int64_t epochs, std::int64_t examples) const;
+  /// Trains the model that the sampler compares with, if it needs one; false if a stop was asked
+  /// for.
+  bool provide_irreducible_losses();
   [[nodiscard]] Json description() const;
   void resume_from(const CheckpointExtra& extra);
   void refill_queue(const Json& queue);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,8 +29,10 @@ using End = RunResult::End;
 struct Case {
   const char* name;
   const char* sampler;
-  const char* preset;
-  const char* optimizer;
+  const char* preset = "default";
+  const char* optimizer = "sgd";
+  std::map<std::string, std::string> options = {};
+  int updates = 4;  ///< from one interruption to the next
   const char* cache = "recompute";
   const char* select_dtype = "f32";
   int pipeline = -1;
@@ -43,7 +46,7 @@ TrainOptions options_of(const Case& c, const fs::path& out) {
   o.sampler = c.sampler;
   o.sampler_preset = c.preset;
   o.optimizer = c.optimizer;
-  if (o.sampler != "traditional") o.beta = 1.5;
+  o.sampler_options = c.options;
   if (o.optimizer == "adam") o.lr = 0.002;
   o.cache = c.cache;
   o.select_dtype = c.select_dtype;
@@ -127,9 +130,11 @@ std::int64_t check_interrupted_run(TrainOptions o, int updates) {
 }
 
 class Resume : public ::testing::TestWithParam<Case> {};
+class ResumeOfAKilledRun : public Resume {};
 
 TEST_P(Resume, IsBitwise) {
-  const std::int64_t carried = check_interrupted_run(options_of(GetParam(), {}), 4);
+  const std::int64_t carried =
+      check_interrupted_run(options_of(GetParam(), {}), GetParam().updates);
   if (std::string(GetParam().sampler) == "sb" && std::string(GetParam().cache) == "recompute") {
     EXPECT_GT(carried, 0);
   }
@@ -180,7 +185,7 @@ TEST(ResumeWithProbes, IsBitwise) {
   (void)check_interrupted_run(o, 1);
 }
 
-TEST_P(Resume, OfAKilledRunIsBitwise) {
+TEST_P(ResumeOfAKilledRun, IsBitwise) {
   const TempFolder folder;
   const fs::path whole = folder / "whole";
   TrainOptions o = options_of(GetParam(), whole);
@@ -213,17 +218,41 @@ TEST_P(Resume, OfAKilledRunIsBitwise) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Samplers, Resume,
-    ::testing::Values(Case{"traditional", "traditional", "default", "sgd"},
-                      Case{"sb", "sb", "default", "sgd"}, Case{"sb_paper", "sb", "paper", "sgd"},
-                      Case{"random", "random", "default", "sgd"},
-                      Case{"adam", "sb", "default", "adam"},
-                      Case{"reuse", "sb", "default", "sgd", "reuse"},
-                      Case{"int8", "sb", "default", "sgd", "recompute", "int8"},
-                      Case{"pipeline", "stale", "default", "sgd", "recompute", "f32", 2, 3},
-                      Case{"int8_pipeline", "sb", "default", "sgd", "recompute", "int8", 1}),
-    [](const auto& test) { return std::string(test.param.name); });
+const std::map<std::string, std::string> kBeta = {{"beta", "1.5"}};
+const std::map<std::string, std::string> kAlwaysDraws = {{"tau_threshold", "1"},
+                                                         {"presample", "1.5"}};
+const auto kName = [](const auto& test) { return std::string(test.param.name); };
+
+const Case kBasic[] = {{"traditional", "traditional", "default", "sgd"},
+                       {"sb", "sb", "default", "sgd", kBeta},
+                       {"sb_paper", "sb", "paper", "sgd", kBeta},
+                       {"random", "random", "default", "sgd", kBeta},
+                       {"adam", "sb", "default", "adam", kBeta}};
+
+const Case kOthers[] = {
+    {"stale", "stale", "default", "sgd", kBeta},
+    {"stale_paper", "stale", "paper", "sgd", kBeta, 3},
+    {"kath18", "kath18", "default", "sgd", kAlwaysDraws},
+    {"kath18_paper", "kath18", "paper", "sgd", kAlwaysDraws},
+    {"infobatch", "infobatch", "default", "sgd"},
+    {"kakurenbo", "kakurenbo", "default", "sgd", {{"confidence", "0.1"}}},
+    {"rho", "rho", "default", "sgd", {{"keep", "0.9"}, {"il_epochs", "1"}}},
+    {"batchsb", "batchsb", "default", "sgd", {{"start", "0"}, {"end", "1"}}},
+    {"predicted", "predicted", "default", "sgd", kBeta},
+    {"gp", "predicted", "default", "sgd", {{"beta", "1.5"}, {"predictor", "gp"}}},
+    {"topk", "topk", "default", "sgd", {{"keep", "0.6"}}},
+    {"lowk", "lowk", "default", "sgd", {{"keep", "0.6"}}}};
+
+const Case kSelection[] = {
+    {.name = "reuse", .sampler = "sb", .cache = "reuse"},
+    {.name = "int8", .sampler = "sb", .select_dtype = "int8"},
+    {.name = "pipeline", .sampler = "stale", .pipeline = 2, .pipeline_sync = 3},
+    {.name = "int8_pipeline", .sampler = "sb", .select_dtype = "int8", .pipeline = 1}};
+
+INSTANTIATE_TEST_SUITE_P(Basic, Resume, ::testing::ValuesIn(kBasic), kName);
+INSTANTIATE_TEST_SUITE_P(Others, Resume, ::testing::ValuesIn(kOthers), kName);
+INSTANTIATE_TEST_SUITE_P(Selection, Resume, ::testing::ValuesIn(kSelection), kName);
+INSTANTIATE_TEST_SUITE_P(Basic, ResumeOfAKilledRun, ::testing::ValuesIn(kBasic), kName);
 
 TEST(ResumeRefuses, AnotherModelByNameWithBothValues) {
   const TempFolder folder;
