@@ -111,6 +111,14 @@ class Configuration(GraftTest):
         self.assertEqual(got["beta"], 1.5)
         self.assertEqual(got["sampler_options"], {"R": "2048"})
 
+    def test_cache_options(self):
+        got = self.dry_run("--cache", "reuse", "--cache-bn", "b2")
+        self.assertEqual((got["cache"], got["cache_bn"]), ("reuse", "b2"))
+        _, err = self.graft("train", "--cache", "keep", "--out", "x", code=USAGE)
+        self.assert_names(err, "--cache keep", "recompute", "reuse", "masked")
+        _, err = self.graft("train", "--cache", "reuse", "--sampler", "sb", "--out", "x", code=USAGE)
+        self.assert_names(err, "--cache reuse", "--norm group", "--cache-bn")
+
     def test_last_of_a_flag_given_twice_counts(self):
         self.assertEqual(self.dry_run("--lr", 0.3, "--lr", 0.4)["lr"], 0.4)
 

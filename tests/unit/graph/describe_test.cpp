@@ -17,9 +17,9 @@ std::string described(GraphFormat format) {
 
 TEST(DescribeGraph, TextShowsNodesParametersAndPlannedMemory) {
   const std::string s = described(GraphFormat::kText);
-  for (const char* part :
-       {"layer2.0.conv1", "Conv2d", "16->32 3x3 stride 2", "(1, 16, 16, 32)", "Select", "sampler",
-        "75290", "training, batch 128", "MiB planned", "no, since layer3.0.bn2"}) {
+  for (const char* part : {"layer2.0.conv1", "Conv2d", "16->32 3x3 stride 2", "(1, 16, 16, 32)",
+                           "Select", "sampler", "75290", "training, batch 128", "MiB planned",
+                           "tape for backward", "no, since layer3.0.bn2"}) {
     EXPECT_THAT(s, HasSubstr(part));
   }
 }

@@ -123,8 +123,8 @@ TEST(SelectiveStep, ReuseTrainsThroughBatchNormWhenToldHow) {
     o.norm = Norm::kBatch;
     o.row_sparse_norm = norm;
     SmallRun run(o);
-    (void)traced(run, 2);
-    EXPECT_GT(run.counters().updates, 5);
+    (void)traced(run, 1);
+    EXPECT_GT(run.counters().updates, 3);
     for (const auto& e : run.network().params().entries()) {
       for (std::int64_t i = 0; i < e.value.numel(); ++i) {
         ASSERT_TRUE(std::isfinite(e.value.ptr<float>()[i])) << name(norm) << " " << e.name;
@@ -187,7 +187,7 @@ TEST(SelectAndAccumulate, UpdatesAtTheSliceThatFillsTheBatch) {
 
 TEST(SelectiveBackprop, A19_CountersOfACachedRunFollowTheCostFormula) {
   for (const CacheMode cache : {CacheMode::kReuse, CacheMode::kMasked}) {
-    SmallRunOptions o = group_norm(cache);
+    SmallRunOptions o = group_norm(cache, "small_cnn");
     o.sampler_options = {{"beta", 2}};  // with a priming epoch
     SmallRun run(o);
     const Trace trace = traced(run, 3);
@@ -206,7 +206,7 @@ TEST(SelectiveBackprop, A19_CountersOfACachedRunFollowTheCostFormula) {
 
 TEST(SelectAndAccumulate, EpochEndsAsTheSamplerSays) {
   const auto pending_after = [](const char* end, std::int64_t& selected, std::int64_t& trained) {
-    SmallRunOptions o = group_norm(CacheMode::kReuse);
+    SmallRunOptions o = group_norm(CacheMode::kReuse, "small_cnn");
     o.sampler_options["epoch_end"] = end;
     SmallRun run(o);
     const Trace trace = traced(run, 1);
@@ -234,9 +234,9 @@ TEST(SelectiveBackprop, A18_CachedAndRecomputedDecideTheSame) {
     SmallRunOptions o = group_norm(cache);
     o.lr = 0;
     SmallRun run(o);
-    traces.push_back(traced(run, 2));
+    traces.push_back(traced(run, 1));
   }
-  EXPECT_GT(traces[0].selected.size(), 15U);
+  EXPECT_EQ(traces[0].selected.size(), 10U);
   for (std::size_t i = 1; i < traces.size(); ++i) {
     EXPECT_EQ(traces[i].selected, traces[0].selected);
     EXPECT_EQ(traces[i].losses, traces[0].losses);
