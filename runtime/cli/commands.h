@@ -24,6 +24,9 @@ struct Command {
 std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
+std::vector<Command> add_import(CLI::App& root);
+std::vector<Command> add_export(CLI::App& root);
+std::vector<Command> add_classify(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 std::vector<Command> add_inspect(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);

@@ -94,6 +94,9 @@ int run(int argc, char** argv) {
   add(add_train(root, arguments));
   add(add_eval(root));
   add(add_report(root));
+  add(add_import(root));
+  add(add_export(root));
+  add(add_classify(root));
   add(add_data(root));
   add(add_inspect(root));
   add(add_doctor(root));

@@ -138,6 +138,14 @@ void Trainer::build_network() {
                           .augment = train_augment_});
 }
 
+data::Preprocess Trainer::preprocess() const {
+  const auto size = train_data_->image_size();
+  return {.side = std::min(size.height, size.width),
+          .height = size.height,
+          .width = size.width,
+          .normalization = test_augment_.normalization};
+}
+
 Json Trainer::description() const {
   Json fingerprint = options_.fingerprint();
   // Where the data lie does not matter, what they are does.
@@ -153,6 +161,7 @@ Json Trainer::description() const {
            {{"train", train_data_->size()},
             {"test", test_data_->size()},
             {"classes", train_data_->class_names()}}},
+          {"preprocess", data::to_json(preprocess())},
           {"parameters", network_->params().trainable_count()},
           {"arena_bytes", network_->executor().arena_bytes()},
           {"device", name(ctx_.backend())},

@@ -12,6 +12,7 @@
 #include "runtime/data/augment.h"
 #include "runtime/data/dataset.h"
 #include "runtime/data/loader.h"
+#include "runtime/data/preprocess.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/network.h"
@@ -55,6 +56,8 @@ class Trainer {
   void build_network();
   void open_run(const std::string& out);
   void begin_epoch();
+  /// What an image that is not of the data set needs to look like one of it.
+  [[nodiscard]] data::Preprocess preprocess() const;
   [[nodiscard]] Json description() const;
   void resume_from(const CheckpointExtra& extra);
   void refill_queue(const Json& queue);
