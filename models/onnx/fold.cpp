@@ -147,24 +147,87 @@ void fold_shape(Importer& m, const NodeProto& node) {
   }
 }
 
-void fold_slice(Importer& m, const NodeProto& node) {
+/// One bound of a Slice along its only axis, from an input or, before opset 10, an attribute.
+std::int64_t slice_bound(Importer& m, const NodeProto& node, std::size_t index,
+                         std::string_view attribute) {
   constexpr int kInputsSince = 10;
-  (void)integers_at(m, node, 0);
+  const AttributeProto* a = node.find(attribute);
+  const auto n = m.opset() >= kInputsSince ? m.integers(node, index)
+                 : a != nullptr            ? a->ints
+                                           : std::vector<std::int64_t>{};
+  if (n.size() != 1) throw Unsupported{"of more than one axis"};
+  return n[0];
+}
+
+/// Rows from start towards end, forwards or all of them backwards.
+void fold_slice(Importer& m, const NodeProto& node) {
+  const Value& x = integers_at(m, node, 0);
   const auto from = m.integers(node, 0);
-  const auto bound = [&](std::size_t index, const char* attribute) -> std::int64_t {
-    const AttributeProto* a = node.find(attribute);
-    const auto n = m.opset() >= kInputsSince ? m.integers(node, index)
-                   : a != nullptr            ? a->ints
-                                             : std::vector<std::int64_t>{};
-    if (n.size() != 1) throw Unsupported{"of more than one axis"};
-    const auto size = static_cast<std::int64_t>(from.size());
-    return std::clamp<std::int64_t>(n[0] < 0 ? n[0] + size : n[0], 0, size);
-  };
-  if (m.has_input(node, 4) && m.integers(node, 4) != std::vector<std::int64_t>{1}) {
-    throw Unsupported{"step is not 1"};
+  const std::int64_t width = std::max<std::int64_t>(x.columns, 1);
+  const std::int64_t rows = static_cast<std::int64_t>(from.size()) / width;
+  const std::int64_t step = m.has_input(node, 4) ? slice_bound(m, node, 4, "") : 1;
+  if (m.has_input(node, 3) && slice_bound(m, node, 3, "axes") != 0) {
+    throw Unsupported{"of another axis than the first"};
   }
-  const auto begin = bound(1, "starts"), end = std::max(begin, bound(2, "ends"));
-  m.define(node.outputs[0], list({from.begin() + begin, from.begin() + end}));
+  const auto bound = [&](std::size_t index, const char* attribute) {
+    const std::int64_t n = slice_bound(m, node, index, attribute);
+    return std::clamp<std::int64_t>(n < 0 && n >= -rows ? n + rows : n, -1, rows);
+  };
+  std::int64_t begin = bound(1, "starts"), end = bound(2, "ends");
+  if (step == -1) {
+    begin = std::min(begin, rows - 1);
+  } else if (step == 1) {
+    begin = std::max<std::int64_t>(begin, 0);
+  } else {
+    throw Unsupported{fmt::format("step {}; 1 and -1 are", step)};
+  }
+  Value out = list({});
+  out.columns = x.columns;
+  for (std::int64_t row = begin; step > 0 ? row < end : row > end; row += step) {
+    out.integers.insert(out.integers.end(), from.begin() + row * width,
+                        from.begin() + (row + 1) * width);
+  }
+  m.define(node.outputs[0], std::move(out));
+}
+
+void fold_constant_of_shape(Importer& m, const NodeProto& node) {
+  const auto shape = m.integers(node, 0);
+  const AttributeProto* a = node.find("value");
+  if (shape.size() != 1 || shape[0] < 0 || shape[0] > static_cast<std::int64_t>(kMaxShapeNumbers) ||
+      a == nullptr || a->tensors.size() != 1 || a->tensors[0].numel() != 1 ||
+      a->tensors[0].is_floating()) {
+    throw Unsupported{"only short lists of integers are made"};
+  }
+  m.define(node.outputs[0], list(std::vector<std::int64_t>(static_cast<std::size_t>(shape[0]),
+                                                           a->tensors[0].as_integers().at(0))));
+}
+
+bool fold_reshape(Importer& m, const NodeProto& node) {
+  if (!is_integers(m.input(node, 0))) return false;
+  Value v = list(m.integers(node, 0));
+  const auto to = m.integers(node, 1);
+  if (to.size() == 2 && to[0] == -1 && to[1] > 0 &&
+      static_cast<std::int64_t>(v.integers.size()) % to[1] == 0) {
+    v.columns = to[1];
+  } else if (to.size() != 1) {
+    throw Unsupported{"reshapes integers to more than a matrix"};
+  }
+  m.define(node.outputs[0], std::move(v));
+  return true;
+}
+
+bool fold_transpose(Importer& m, const NodeProto& node) {
+  const Value& x = m.input(node, 0);
+  if (x.form != Form::kIntegers || x.columns == 0) return false;
+  Value v = list({});
+  const auto width = static_cast<std::size_t>(x.columns), rows = x.integers.size() / width;
+  for (std::size_t column = 0; column < width; ++column) {
+    for (std::size_t row = 0; row < rows; ++row)
+      v.integers.push_back(x.integers[row * width + column]);
+  }
+  v.columns = static_cast<std::int64_t>(rows);
+  m.define(node.outputs[0], std::move(v));
+  return true;
 }
 
 void fold_squeeze(Importer& m, const NodeProto& node) {

@@ -271,6 +271,7 @@ void flatten(Importer& m, const NodeProto& node) {
 }
 
 void reshape(Importer& m, const NodeProto& node) {
+  if (fold_reshape(m, node)) return;
   const Value x = m.input(node, 0);
   const std::vector<std::int64_t> to = m.integers(node, 1);
   const auto keeps_batch = [](std::int64_t d) {
@@ -392,7 +393,8 @@ void pad(Importer& m, const NodeProto& node) {
 
 void pass(Importer& m, const NodeProto& node) { m.define(node.outputs[0], m.input(node, 0)); }
 
-void transpose(Importer&, const NodeProto&) {
+void transpose(Importer& m, const NodeProto& node) {
+  if (fold_transpose(m, node)) return;
   throw Unsupported{"only (N,H,W,3) to (N,3,H,W) right behind the input is"};
 }
 
@@ -407,6 +409,7 @@ const std::vector<Operator>& operators() {
       {"Clip", clip, "0 to 6 (ReLU6) or from 0 (ReLU)"},
       {"Concat", concat, "of channels; of shapes"},
       {"Constant", fold_constant, ""},
+      {"ConstantOfShape", fold_constant_of_shape, "of shapes"},
       {"Conv", conv, "2-D; groups, dilation, auto_pad, any padding; equal strides"},
       {"Div", fold_binary, "of shapes"},
       {"Dropout", pass, "left out"},
@@ -424,11 +427,11 @@ const std::vector<Operator>& operators() {
       {"Relu", relu, ""},
       {"Reshape", reshape, "to (N,-1)"},
       {"Shape", fold_shape, ""},
-      {"Slice", fold_slice, "of shapes, step 1"},
+      {"Slice", fold_slice, "of shapes, step 1 or -1"},
       {"Softmax", softmax, "as the last node; left out"},
       {"Squeeze", fold_squeeze, "of shapes, or of height and width of a pooled image"},
       {"Sub", fold_binary, "of shapes"},
-      {"Transpose", transpose, "(N,H,W,3) to (N,3,H,W) right behind the input"},
+      {"Transpose", transpose, "(N,H,W,3) to (N,3,H,W) right behind the input; of shapes"},
       {"Unsqueeze", fold_unsqueeze, "of shapes"},
   };
   return all;

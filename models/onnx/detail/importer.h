@@ -45,7 +45,8 @@ struct Value {
   Pads pads = {};  ///< zeros around an image that the next node takes in
   const TensorProto* constant = nullptr;
   std::vector<std::int64_t> integers = {};
-  bool is_list = true;  ///< integers: a list, or one number
+  bool is_list = true;       ///< integers: a list, or one number
+  std::int64_t columns = 0;  ///< integers: of a matrix, row by row; 0: no matrix
 };
 
 /// Why a node cannot be imported; caught by the importer, which goes on to the next.
