@@ -167,20 +167,25 @@ ImageU8 crop(const ImageU8& image, int top, int left, int height, int width) {
   return out;
 }
 
-ImageU8 resize_and_center_crop(const ImageU8& image, int size) {
-  const auto longer = [&](int longer_side, int shorter_side) {
-    return static_cast<int>(static_cast<std::int64_t>(size) * longer_side / shorter_side);
-  };
-  const bool tall = image.height > image.width;
-  const int height = tall ? longer(image.height, image.width) : size;
-  const int width = tall ? size : longer(image.width, image.height);
-  const ImageU8 resized = resize(image, height, width);
+ImageU8 center_crop(const ImageU8& image, int height, int width) {
+  if (image.height < height || image.width < width) {
+    ImageU8 padded(std::max(image.height, height), std::max(image.width, width));
+    const int top = (padded.height - image.height) / 2, left = (padded.width - image.width) / 2;
+    const auto row_bytes = static_cast<std::size_t>(image.width) * ImageU8::kChannels;
+    for (int y = 0; y < image.height; ++y) {
+      const auto to = (static_cast<std::size_t>(top + y) * padded.width + left);
+      std::copy_n(image.pixels.data() + y * row_bytes, row_bytes,
+                  padded.pixels.data() + to * ImageU8::kChannels);
+    }
+    return center_crop(padded, height, width);
+  }
   // Python rounds halves to even.
-  const auto margin = [&](int side) {
-    const int excess = side - size;
-    return excess / 2 + (excess % 4 == 3 ? 1 : 0);
-  };
-  return crop(resized, margin(height), margin(width), size, size);
+  const auto margin = [](int excess) { return excess / 2 + (excess % 4 == 3 ? 1 : 0); };
+  return crop(image, margin(image.height - height), margin(image.width - width), height, width);
+}
+
+ImageU8 resize_and_center_crop(const ImageU8& image, int size) {
+  return center_crop(resize_short_side(image, size), size, size);
 }
 
 std::string encode_jpeg(const ImageU8& image, int quality) {

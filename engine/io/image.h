@@ -39,13 +39,24 @@ struct ImageLimits {
 [[nodiscard]] ImageU8 decode_image_file(const std::filesystem::path& path,
                                         const ImageLimits& limits = {});
 
-/// Bilinear with a support that grows with the reduction (antialiased): the bits of Pillow 9.4's
-/// Image.resize((width, height), Image.BILINEAR), within one level of newer ones, which may resize
-/// columns first. Source: Pillow, src/libImaging/Resample.c.
-[[nodiscard]] ImageU8 resize(const ImageU8& image, int height, int width);
+enum class ResizeFilter : std::uint8_t { kBilinear, kBicubic };
+
+/// A filter whose support grows with the reduction (antialiased): the bits of Pillow 9.4's
+/// Image.resize((width, height), BILINEAR or BICUBIC), within one level of newer ones, which may
+/// resize columns first. Source: Pillow, src/libImaging/Resample.c.
+[[nodiscard]] ImageU8 resize(const ImageU8& image, int height, int width,
+                             ResizeFilter filter = ResizeFilter::kBilinear);
+
+/// Shorter side to `side`, the longer in proportion, rounded down: torchvision's Resize.
+/// Error(kData) if that would be more than 65536.
+[[nodiscard]] ImageU8 resize_short_side(const ImageU8& image, int side,
+                                        ResizeFilter filter = ResizeFilter::kBilinear);
 
 /// The part of `image` that starts at (top, left); must lie inside.
 [[nodiscard]] ImageU8 crop(const ImageU8& image, int top, int left, int height, int width);
+
+/// The middle of `image`, black around it where it is smaller: torchvision's CenterCrop.
+[[nodiscard]] ImageU8 center_crop(const ImageU8& image, int height, int width);
 
 /// Shorter side to `size`, then the middle `size` x `size`: torchvision's Resize and CenterCrop.
 [[nodiscard]] ImageU8 resize_and_center_crop(const ImageU8& image, int size);

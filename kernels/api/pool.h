@@ -13,6 +13,9 @@ struct PoolOptions {
   int pad = 0;                    ///< on all four sides; at most window / 2
   bool ceil_mode = false;         ///< last window may start inside and end outside the input
   bool count_include_pad = true;  ///< average pooling divides by window^2 even at the border
+  int pad_end = -1;               ///< bottom and right, below window; -1: as pad
+
+  [[nodiscard]] int trailing_pad() const { return pad_end < 0 ? pad : pad_end; }
 };
 
 /// Shape (N,P,Q,C) of the output for x (N,H,W,C).

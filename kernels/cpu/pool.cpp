@@ -17,6 +17,7 @@ simd::PoolGeometry geometry(const PoolOptions& o, const Shape& x, const Shape& y
           .window = o.window,
           .stride = o.stride,
           .pad = o.pad,
+          .pad_end = o.trailing_pad(),
           .count_include_pad = o.count_include_pad};
 }
 

@@ -37,8 +37,9 @@ constexpr Impl<decltype(global_avg_pool_bwd)> kGlobalAvgPoolBwd[] = {
 };
 
 std::int64_t output_extent(const Door& door, std::int64_t in, const PoolOptions& o) {
-  const std::int64_t room = in + 2 * o.pad - o.window;
-  door.require(room >= 0, "window ", o.window, " does not fit into ", in, " + padding 2*", o.pad);
+  const std::int64_t room = in + o.pad + o.trailing_pad() - o.window;
+  door.require(room >= 0, "window ", o.window, " does not fit into ", in, " + padding ", o.pad,
+               " + ", o.trailing_pad());
   if (!o.ceil_mode) return room / o.stride + 1;
   const std::int64_t out = (room + o.stride - 1) / o.stride + 1;
   // The last window must start inside the input (or its leading padding).
@@ -50,6 +51,8 @@ Shape output_shape(const Door& door, const PoolOptions& o, const Shape& x) {
   door.require(o.window >= 1 && o.stride >= 1, "window and stride must be >= 1, got ", o.window,
                " and ", o.stride);
   door.require(o.pad >= 0 && o.pad <= o.window / 2, "pad must be in [0, window/2], got ", o.pad,
+               " for window ", o.window);
+  door.require(o.trailing_pad() < o.window, "pad_end must be below the window, got ", o.pad_end,
                " for window ", o.window);
   return {x[0], output_extent(door, x[1], o), output_extent(door, x[2], o), x[3]};
 }

@@ -27,8 +27,8 @@ struct Geometry {
 
   [[nodiscard]] Window window(std::int64_t ip, std::int64_t iq) const {
     const std::int64_t top = ip * o.stride - o.pad, left = iq * o.stride - o.pad;
-    const std::int64_t bottom = std::min(top + o.window, h + o.pad);
-    const std::int64_t right = std::min(left + o.window, w + o.pad);
+    const std::int64_t bottom = std::min(top + o.window, h + o.trailing_pad());
+    const std::int64_t right = std::min(left + o.window, w + o.trailing_pad());
     return {top,
             left,
             std::max<std::int64_t>(top, 0),

@@ -8,25 +8,39 @@
 namespace graft {
 
 Conv2d::Conv2d(const Conv2dOptions& options) : o_(options) {
-  GRAFT_CHECK(o_.in_channels > 0 && o_.out_channels > 0 && o_.kernel > 0 && o_.stride > 0 &&
-                  o_.groups > 0 && o_.in_channels % o_.groups == 0 &&
-                  o_.out_channels % o_.groups == 0,
+  if (o_.kernel_w == 0) o_.kernel_w = o_.kernel;
+  if (o_.pad_left < 0) o_.pad_left = o_.pad;
+  if (o_.pad_right < 0) o_.pad_right = o_.pad_end >= 0 ? o_.pad_end : o_.pad_left;
+  if (o_.pad_end < 0) o_.pad_end = o_.pad;
+  GRAFT_CHECK(o_.in_channels > 0 && o_.out_channels > 0 && o_.kernel > 0 && o_.kernel_w > 0 &&
+                  o_.stride > 0 && o_.pad >= 0 && o_.dilation > 0 && o_.groups > 0 &&
+                  o_.in_channels % o_.groups == 0 && o_.out_channels % o_.groups == 0,
               "Conv2d: ", attributes());
-  conv_ = kernels::ConvOptions::same_sides(o_.stride, o_.pad, o_.groups);
-  if (o_.pad_end >= 0) conv_.pad_bottom = conv_.pad_right = o_.pad_end;
+  conv_ = {.stride = o_.stride,
+           .pad_top = o_.pad,
+           .pad_left = o_.pad_left,
+           .pad_bottom = o_.pad_end,
+           .pad_right = o_.pad_right,
+           .dilation = o_.dilation,
+           .groups = o_.groups};
 }
 
 std::string Conv2d::attributes() const {
   std::string s = fmt::format("{}->{} {}x{} stride {} pad {}", o_.in_channels, o_.out_channels,
-                              o_.kernel, o_.kernel, o_.stride, o_.pad);
-  if (o_.pad_end >= 0) s += fmt::format("/{}", o_.pad_end);
+                              o_.kernel, o_.kernel_w, o_.stride, o_.pad);
+  if (o_.pad_left != o_.pad || o_.pad_right != o_.pad_end) {
+    s += fmt::format("/{}/{}/{}", o_.pad_left, o_.pad_end, o_.pad_right);
+  } else if (o_.pad_end != o_.pad) {
+    s += fmt::format("/{}", o_.pad_end);
+  }
+  if (o_.dilation > 1) s += fmt::format(" dilation {}", o_.dilation);
   if (o_.groups > 1) s += fmt::format(" groups {}", o_.groups);
   if (o_.bias) s += " bias";
   return s;
 }
 
 Shape Conv2d::weight_shape() const {
-  return {o_.out_channels, o_.kernel, o_.kernel, o_.in_channels / o_.groups};
+  return {o_.out_channels, o_.kernel, o_.kernel_w, o_.in_channels / o_.groups};
 }
 
 LayerPlan Conv2d::plan(std::span<const Shape> x) const {
@@ -38,7 +52,7 @@ LayerPlan Conv2d::plan(std::span<const Shape> x) const {
 
 std::vector<ParamSpec> Conv2d::params() const {
   const std::int64_t fan_out =
-      o_.out_channels * o_.kernel * o_.kernel;  // torchvision does not divide by groups
+      o_.out_channels * o_.kernel * o_.kernel_w;  // torchvision does not divide by groups
   std::vector<ParamSpec> specs = {{.name = "weight",
                                    .shape = weight_shape(),
                                    .init = Init::kaiming_normal(fan_out),
@@ -48,7 +62,7 @@ std::vector<ParamSpec> Conv2d::params() const {
 }
 
 std::int64_t Conv2d::flops(std::span<const Shape> x) const {
-  return 2 * plan(x).y.numel() * o_.kernel * o_.kernel * o_.in_channels / o_.groups;
+  return 2 * plan(x).y.numel() * o_.kernel * o_.kernel_w * o_.in_channels / o_.groups;
 }
 
 void Conv2d::forward(const ForwardArgs& a) const {

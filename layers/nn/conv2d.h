@@ -16,6 +16,10 @@ struct Conv2dOptions {
   /// Uneven padding (top/left as `pad`, bottom/right this), as Keras' "same" has at stride 2; -1:
   /// as `pad`.
   int pad_end = -1;
+  int kernel_w = 0;    ///< columns of the filter; 0: as kernel, which then counts the rows only
+  int pad_left = -1;   ///< -1: as pad
+  int pad_right = -1;  ///< -1: as pad_end, or as the left side
+  int dilation = 1;
 };
 
 /// x (N,H,W,C) -> y (N,P,Q,K). Parameters: weight (K,R,S,C/groups), bias (K). Starts as He et al.
@@ -23,6 +27,9 @@ struct Conv2dOptions {
 class Conv2d final : public Layer {
  public:
   explicit Conv2d(const Conv2dOptions& options);
+  [[nodiscard]] const Conv2dOptions& options() const { return o_; }
+  /// Strides, all four paddings, dilation and groups.
+  [[nodiscard]] const kernels::ConvOptions& geometry() const { return conv_; }
   [[nodiscard]] std::string_view kind() const override { return "Conv2d"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

@@ -10,6 +10,9 @@ namespace graft {
 class Linear final : public Layer {
  public:
   Linear(std::int64_t in_features, std::int64_t out_features, bool bias = true);
+  [[nodiscard]] std::int64_t in_features() const { return in_; }
+  [[nodiscard]] std::int64_t out_features() const { return out_; }
+  [[nodiscard]] bool has_bias() const { return bias_; }
   [[nodiscard]] std::string_view kind() const override { return "Linear"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

@@ -14,6 +14,9 @@ class BatchNorm2d final : public Layer {
  public:
   explicit BatchNorm2d(std::int64_t channels, kernels::BatchNormOptions options = {},
                        bool has_residual = false);
+  [[nodiscard]] std::int64_t channels() const { return channels_; }
+  [[nodiscard]] const kernels::BatchNormOptions& options() const { return o_; }
+  [[nodiscard]] bool has_residual() const { return has_residual_; }
   [[nodiscard]] std::string_view kind() const override { return "BatchNorm2d"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

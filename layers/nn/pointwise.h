@@ -56,6 +56,7 @@ class Concat final : public Layer {
 class Dropout final : public Layer {
  public:
   explicit Dropout(double p);
+  [[nodiscard]] double p() const { return p_; }
   [[nodiscard]] std::string_view kind() const override { return "Dropout"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
@@ -73,6 +74,8 @@ class Dropout final : public Layer {
 class SubsamplePad final : public Layer {
  public:
   SubsamplePad(std::int64_t out_channels, int stride, DType dtype = DType::kF32);
+  [[nodiscard]] std::int64_t out_channels() const { return out_channels_; }
+  [[nodiscard]] int stride() const { return stride_; }
   [[nodiscard]] std::string_view kind() const override { return "SubsamplePad"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

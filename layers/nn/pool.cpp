@@ -9,7 +9,8 @@ namespace graft {
 namespace {
 
 std::string describe(const kernels::PoolOptions& o) {
-  return fmt::format("{}x{} stride {} pad {}{}{}", o.window, o.window, o.stride, o.pad,
+  return fmt::format("{}x{} stride {} pad {}{}{}{}", o.window, o.window, o.stride, o.pad,
+                     o.trailing_pad() == o.pad ? "" : fmt::format("/{}", o.trailing_pad()),
                      o.ceil_mode ? " ceil" : "", o.count_include_pad ? "" : " exclude pad");
 }
 

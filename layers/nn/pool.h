@@ -10,6 +10,7 @@ namespace graft {
 class MaxPool2d final : public Layer {
  public:
   explicit MaxPool2d(const kernels::PoolOptions& options) : o_(options) {}
+  [[nodiscard]] const kernels::PoolOptions& options() const { return o_; }
   [[nodiscard]] std::string_view kind() const override { return "MaxPool2d"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
@@ -29,6 +30,7 @@ class MaxPool2d final : public Layer {
 class AvgPool2d final : public Layer {
  public:
   explicit AvgPool2d(const kernels::PoolOptions& options) : o_(options) {}
+  [[nodiscard]] const kernels::PoolOptions& options() const { return o_; }
   [[nodiscard]] std::string_view kind() const override { return "AvgPool2d"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

@@ -16,16 +16,19 @@ namespace {
 
 const std::vector<zoo::Family>& families() {
   static const std::vector<zoo::Family> all = {
-      zoo::small_cnn(),   zoo::resnet_cifar(), zoo::resnet(),
-      zoo::wide_resnet(), zoo::mobilenet_v1(), zoo::mobilenet_v2(),
-      zoo::densenet_bc(), zoo::densenet(),     zoo::squeezenet()};
+      zoo::small_cnn(),    zoo::resnet_cifar(), zoo::resnet(),      zoo::wide_resnet(),
+      zoo::mobilenet_v1(), zoo::mobilenet_v2(), zoo::densenet_bc(), zoo::densenet(),
+      zoo::squeezenet(),   zoo::inception_v3()};
   return all;
 }
 
 /// Lower case, and the other common spellings of a prefix replaced.
 std::string canonical_name(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kSpellings = {
-      {{"mobilenetv", "mobilenet_v"}, {"wideresnet-", "wrn-"}, {"squeezenet1.1", "squeezenet1_1"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kSpellings = {
+      {{"mobilenetv", "mobilenet_v"},
+       {"wideresnet-", "wrn-"},
+       {"squeezenet1.1", "squeezenet1_1"},
+       {"inceptionv", "inception_v"}}};
   std::string s(text);
   std::transform(s.begin(), s.end(), s.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });

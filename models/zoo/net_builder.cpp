@@ -31,17 +31,19 @@ std::int64_t NetBuilder::channels(ValueId x) const {
 
 ValueId NetBuilder::conv(const std::string& name, ValueId x, const ConvSpec& spec) {
   const std::int64_t in = channels(x);
-  return graph_.add(
-      name,
-      std::make_shared<Conv2d>(Conv2dOptions{.in_channels = in,
-                                             .out_channels = spec.out,
-                                             .kernel = spec.kernel,
-                                             .stride = spec.stride,
-                                             .pad = spec.pad < 0 ? spec.kernel / 2 : spec.pad,
-                                             .groups = spec.depthwise ? static_cast<int>(in) : 1,
-                                             .bias = spec.bias,
-                                             .pad_end = spec.pad_end}),
-      {x});
+  return graph_.add(name,
+                    std::make_shared<Conv2d>(
+                        Conv2dOptions{.in_channels = in,
+                                      .out_channels = spec.out,
+                                      .kernel = spec.kernel,
+                                      .stride = spec.stride,
+                                      .pad = spec.pad < 0 ? spec.kernel / 2 : spec.pad,
+                                      .groups = spec.depthwise ? static_cast<int>(in) : 1,
+                                      .bias = spec.bias,
+                                      .pad_end = spec.pad_end,
+                                      .kernel_w = spec.kernel_w,
+                                      .pad_left = spec.kernel_w == 0 ? -1 : spec.kernel_w / 2}),
+                    {x});
 }
 
 ValueId NetBuilder::norm(const std::string& name, ValueId x) {

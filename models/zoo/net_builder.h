@@ -21,6 +21,7 @@ struct ConvSpec {
   int pad_end = -1;  ///< as Conv2dOptions
   bool depthwise = false;
   bool bias = false;
+  int kernel_w = 0;  ///< columns, padded by half of them; 0: as kernel
 };
 
 /// Groups of a group normalisation over `channels`: the largest divisor that is at most 32 (Wu & He

@@ -35,6 +35,7 @@ struct Family {
 
 [[nodiscard]] Family densenet();
 [[nodiscard]] Family densenet_bc();
+[[nodiscard]] Family inception_v3();
 [[nodiscard]] Family mobilenet_v1();
 [[nodiscard]] Family mobilenet_v2();
 [[nodiscard]] Family resnet();

@@ -26,6 +26,9 @@ std::vector<Command> add_compare(CLI::App& root, const std::vector<std::string>&
 std::vector<Command> add_adapt(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
+std::vector<Command> add_import(CLI::App& root);
+std::vector<Command> add_export(CLI::App& root);
+std::vector<Command> add_classify(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 /// `graft data mislabels`, below the command `data`.
 Command add_mislabels(CLI::App& data);

@@ -96,6 +96,9 @@ int run(int argc, char** argv) {
   add(add_adapt(root, arguments));
   add(add_eval(root));
   add(add_report(root));
+  add(add_import(root));
+  add(add_export(root));
+  add(add_classify(root));
   add(add_data(root));
   add(add_inspect(root));
   add(add_schedule(root));

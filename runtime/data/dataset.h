@@ -26,6 +26,7 @@ struct ImageSize {
 struct Normalization {
   double mean[3] = {0.5, 0.5, 0.5};
   double stddev[3] = {0.25, 0.25, 0.25};
+  friend bool operator==(const Normalization&, const Normalization&) = default;
 };
 
 /// A file that could not be used.

@@ -29,15 +29,6 @@ constexpr std::uint32_t kHoldoutEpoch = std::numeric_limits<std::uint32_t>::max(
 
 bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
-bool is_image(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  constexpr std::array<std::string_view, 6> kKnown = {".jpg", ".jpeg", ".png",
-                                                      ".bmp", ".ppm",  ".pgm"};
-  return std::find(kKnown.begin(), kKnown.end(), extension) != kKnown.end();
-}
-
 /// False also where the system does not tell.
 bool is_folder(const fs::path& path) {
   std::error_code ignored;
@@ -73,6 +64,15 @@ void check_options(const FolderOptions& options) {
 }
 
 }  // namespace
+
+bool is_image_file(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  constexpr std::array<std::string_view, 6> kKnown = {".jpg", ".jpeg", ".png",
+                                                      ".bmp", ".ppm",  ".pgm"};
+  return std::find(kKnown.begin(), kKnown.end(), extension) != kKnown.end();
+}
 
 Folder::Folder(const fs::path& folder, Split split, const FolderOptions& options)
     : root_(folder), options_(options), name_("folder:" + folder.string()) {
@@ -122,7 +122,7 @@ void Folder::list_files(const fs::path& split_folder) {
     for (const fs::path& file : sorted_entries(entry)) {
       std::error_code unreadable;  // then it is no regular file of a known size: not ours
       const std::uint64_t bytes = fs::file_size(file, unreadable);
-      if (is_hidden(file) || !is_image(file) || unreadable) continue;
+      if (is_hidden(file) || !is_image_file(file) || unreadable) continue;
       files_.push_back({file.lexically_relative(root_).string(), bytes,
                         static_cast<int>(found - class_names_.begin())});
     }

@@ -16,6 +16,9 @@
 
 namespace graft::data {
 
+/// Whether the name ends like that of an image that decode_image() reads.
+[[nodiscard]] bool is_image_file(const std::filesystem::path& path);
+
 struct FolderOptions {
   int size = 32;              ///< side of the square that every image is brought to
   double holdout = 0.1;       ///< share of every class that tests, where there is no test folder

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/train/train_data.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/data/label_noise.h"
@@ -12,6 +13,14 @@ namespace {
 constexpr std::uint64_t kLimitSeed = 0;  // --train-limit takes the same examples whatever --seed
 
 }  // namespace
+
+data::Preprocess TrainData::preprocess() const {
+  const auto size = train->image_size();
+  return {.side = std::min(size.height, size.width),
+          .height = size.height,
+          .width = size.width,
+          .normalization = test_augment.normalization};
+}
 
 TrainData open_train_data(const TrainOptions& options) {
   auto [train, test] = data::open_datasets(data::parse_data_spec(options.data));

@@ -3,6 +3,7 @@
 
 #include "runtime/data/augment.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/preprocess.h"
 #include "runtime/train/train_options.h"
 
 namespace graft::train {
@@ -11,6 +12,9 @@ namespace graft::train {
 struct TrainData {
   data::DatasetPtr train, test;
   data::AugmentOptions train_augment, test_augment;
+
+  /// What an image that is not of the data set needs to look like one of it.
+  [[nodiscard]] data::Preprocess preprocess() const;
 };
 
 /// A function of the options and the files. Label noise comes before the hold-out: who has noisy

@@ -192,6 +192,7 @@ Json Trainer::description() const {
            {{"train", data_.train->size()},
             {"test", data_.test->size()},
             {"classes", data_.train->class_names()}}},
+          {"preprocess", data::to_json(data_.preprocess())},
           {"parameters", network_->params().trainable_count()},
           {"arena_bytes", network_->executor().arena_bytes()},
           {"tape_bytes", tape_bytes(network_->executor().training_plan())},

@@ -23,3 +23,16 @@ if(NOT out MATCHES "backprops 288 of 384")
   message(FATAL_ERROR "the sampler of its own printed: ${out}")
 endif()
 run(${WORK}/prefix/bin/graft version)
+
+# A model made by the installed binary serves the C++ and the C program; both give one answer.
+set(graft ${WORK}/prefix/bin/graft)
+run(${graft} -q train --data synthetic:train=60,test=20 --model small_cnn --epochs 1 --threads 1
+  --device cpu --out ${WORK}/run)
+run(${graft} import ${WORK}/run --out ${WORK}/m.graft)
+file(WRITE ${WORK}/x.ppm "P6 2 2 255 abcdefghijkl")
+run(${WORK}/build/classify ${WORK}/m.graft ${WORK}/x.ppm)
+set(answer "${out}")
+run(${WORK}/build/classify_c ${WORK}/m.graft ${WORK}/x.ppm)
+if(NOT out STREQUAL answer OR NOT out MATCHES "^[0-9.e-]+ [^\n]+\n[0-9.e-]+ ")
+  message(FATAL_ERROR "C++ printed: ${answer} C printed: ${out}")
+endif()

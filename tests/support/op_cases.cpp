@@ -67,8 +67,8 @@ double NormCase::bytes() const { return kFloatBytes * elements(x()) * (residual 
 
 std::string PoolCase::id() const {
   return cat("n", n, "_h", h, "_w", w, "_c", c, "_win", options.window, "_s", options.stride, "_p",
-             options.pad, options.ceil_mode ? "_ceil" : "",
-             options.count_include_pad ? "" : "_nopad");
+             options.pad, options.pad_end < 0 ? "" : cat("_", options.pad_end),
+             options.ceil_mode ? "_ceil" : "", options.count_include_pad ? "" : "_nopad");
 }
 
 double PoolCase::bytes() const { return kFloatBytes * (elements(x()) + elements(y())); }
@@ -192,6 +192,9 @@ std::vector<PoolCase> pool_cases() {
       {8, 4, 4, 33, {.window = 4, .stride = 4}},  // whole image
       {1, 6, 6, 1, {.window = 2, .stride = 3}},   // gaps
       {2, 3, 3, 2, {.window = 1, .stride = 1}},
+      {2, 8, 7, 5, {.window = 3, .stride = 2, .pad_end = 1}},  // Keras' "same"
+      {1, 6, 9, 4, {.window = 3, .stride = 2, .count_include_pad = false, .pad_end = 1}},
+      {2, 5, 6, 3, {.window = 4, .stride = 1, .pad = 1, .pad_end = 2}},
   };
 }
 

@@ -17,7 +17,7 @@ struct Span {
 
 GRAFT_INLINE Span span(const PoolGeometry& g, Index out, Index extent) {
   const Index start = out * g.stride - g.pad;
-  const Index stop = min(start + g.window, extent + g.pad);
+  const Index stop = min(start + g.window, extent + g.pad_end);
   return {start, max(start, 0), min(stop, extent), stop - start};
 }
 

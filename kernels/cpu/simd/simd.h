@@ -98,7 +98,7 @@ struct NormLoops {
 /// Pooling of x (N,H,W,C) into y (N,P,Q,C).
 struct PoolGeometry {
   Index h, w, c, p, q;
-  Index window, stride, pad;
+  Index window, stride, pad, pad_end;
   bool count_include_pad;
 };
 struct PoolLoops {

@@ -91,7 +91,7 @@ TEST(ModelSpec, OptionsAreChecked) {
 
 TEST(ModelSpec, ListsEveryFamilyWithNamesThatParse) {
   const auto all = models();
-  EXPECT_EQ(all.size(), 9u);
+  EXPECT_EQ(all.size(), 10u);
   for (const ModelInfo& m : all) {
     EXPECT_FALSE(m.description.empty());
     ASSERT_FALSE(m.published.empty());

@@ -86,7 +86,8 @@ INSTANTIATE_TEST_SUITE_P(
                       ModelCase{"mobilenet_v2:width=0.35", 32},
                       ModelCase{"mobilenet_v2:width=0.35,stem=imagenet", 64},
                       ModelCase{"densenet-bc-22-12", 32},
-                      ModelCase{"densenet121:stem=imagenet", 64}, ModelCase{"squeezenet1_1", 32}),
+                      ModelCase{"densenet121:stem=imagenet", 64}, ModelCase{"squeezenet1_1", 32},
+                      ModelCase{"inception_v3", 75}),
     [](const auto& test) { return testing::test_name(test.param.model); });
 
 std::vector<std::string> names_of(const std::string& model, std::int64_t side) {
@@ -118,6 +119,16 @@ TEST(ModelNames, AreThoseOfTorchvision) {
                             "features.12.expand3x3.bias", "classifier.1.weight"}));
 }
 
+TEST(ModelNames, OfInceptionAreThoseOfTorchvision) {
+  EXPECT_THAT(
+      names_of("inception_v3", 299),
+      IsSupersetOf({"Conv2d_1a_3x3.conv.weight", "Conv2d_4a_3x3.bn.running_var",
+                    "Mixed_5b.branch5x5_2.conv.weight", "Mixed_6a.branch3x3dbl_3.bn.bias",
+                    "Mixed_6e.branch7x7dbl_5.conv.weight", "Mixed_7a.branch7x7x3_4.conv.weight",
+                    "Mixed_7c.branch3x3dbl_3b.bn.weight", "Mixed_7c.branch_pool.conv.weight",
+                    "fc.weight", "fc.bias"}));
+}
+
 TEST(ModelNames, AreThoseOfTheUsualCifarPorts) {
   EXPECT_THAT(names_of("wrn-16-2", 32),
               IsSupersetOf({"block1.layer.0.bn1.weight", "block1.layer.0.convShortcut.weight",
@@ -146,6 +157,7 @@ TEST(ModelBuild, FinalMapsHaveTheirUsualSize) {
   EXPECT_EQ(last("mobilenet_v2", 224), 7);
   EXPECT_EQ(last("densenet121", 224), 7);
   EXPECT_EQ(last("squeezenet1_1", 224), 13);
+  EXPECT_EQ(last("inception_v3", 299), 8);
   EXPECT_EQ(last("resnet20", 32), 8);
   EXPECT_EQ(last("wrn-16-2", 32), 8);
   EXPECT_EQ(last("densenet-bc-100-12", 32), 8);

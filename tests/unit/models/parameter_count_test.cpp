@@ -58,7 +58,9 @@ INSTANTIATE_TEST_SUITE_P(ImageNet, ParameterCount,
                                            CountCase{"densenet121", 224, 1000, 7978856},
                                            CountCase{"densenet169", 224, 1000, 14149480},
                                            CountCase{"densenet201", 224, 1000, 20013928},
-                                           CountCase{"squeezenet1_1", 224, 1000, 1235496}),
+                                           CountCase{"squeezenet1_1", 224, 1000, 1235496},
+                                           // torchvision's 27161264 less the auxiliary classifier
+                                           CountCase{"inception_v3", 299, 1000, 23834568}),
                          name_of);
 
 INSTANTIATE_TEST_SUITE_P(

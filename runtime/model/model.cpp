@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/model/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "graph/plan/fuse.h"
+
+namespace graft {
+namespace {
+
+void check(const ModelHeader& header) {
+  const Graph& graph = header.graph;
+  GRAFT_CHECK_EQ(graph.outputs().size(), 1u, "model: outputs");
+  const std::string& output = graph.outputs().front().name;
+  GRAFT_CHECK(output == kLogits || output == kFeatures, "model: the output is called ", output);
+  const ValueId image = graph.find(kImageInput);
+  GRAFT_CHECK(image != kNoValue && graph.node(image).kind == NodeKind::kInput,
+              "model: no input called ", kImageInput);
+  const Shape want = {1, header.preprocess.height, header.preprocess.width, ImageU8::kChannels};
+  GRAFT_CHECK_EQ(graph.node(image).shape, want, "model: preprocessing and input");
+  const Shape& y = graph.node(header.output()).shape;
+  if (!header.classifies()) return;
+  GRAFT_CHECK(y.rank() == 2, "model: logits are ", y);
+  GRAFT_CHECK_EQ(static_cast<std::int64_t>(header.labels.size()), y[1],
+                 "model: labels and classes");
+}
+
+}  // namespace
+
+Model::Model(Context& ctx, ModelHeader header) : ctx_(&ctx), header_(std::move(header)) {
+  check(header_);
+  params_ = std::make_unique<ParamStore>(ctx, header_.graph.param_specs(), DType::kF32);
+}
+
+void Model::plan_for(std::int64_t batch) {
+  if (batch <= max_batch_) return;
+  executor_.reset();
+  executor_ = std::make_unique<Executor>(*ctx_, fuse(header_.graph), *params_,
+                                         ExecutorOptions{.max_batch = batch});
+  const data::Preprocess& p = header_.preprocess;
+  staging_ = Tensor::allocate(ctx_->memory(), {batch, p.height, p.width, ImageU8::kChannels});
+  max_batch_ = batch;
+}
+
+std::span<const float> Model::run(const Tensor& x) {
+  plan_for(x.shape()[0]);
+  const Graph& graph = executor_->graph();
+  executor_->bind(graph.find(kImageInput), x);
+  executor_->forward(Phase::kEval);
+  const Tensor y = executor_->value(graph.outputs().front().value);
+  values_.resize(static_cast<std::size_t>(y.numel()));
+  copy_to_host(*ctx_, y, values_.data());
+  return values_;
+}
+
+std::span<const float> Model::run(std::span<const ImageU8> images) {
+  GRAFT_CHECK(!images.empty(), "model: no images");
+  const auto batch = static_cast<std::int64_t>(images.size());
+  plan_for(batch);
+  Tensor x = staging_.rows(0, batch);
+  std::vector<float> values(static_cast<std::size_t>(x.numel()));
+  const auto row = static_cast<std::size_t>(x.shape().row_numel());
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    data::apply(header_.preprocess, images[i], std::span(values).subspan(i * row, row));
+  }
+  copy_from_host(*ctx_, values.data(), x);
+  return run(x);
+}
+
+std::vector<Prediction> Model::classify(const ImageU8& image, int top) {
+  return best(run(std::span(&image, 1)), top);
+}
+
+std::vector<Prediction> Model::best(std::span<const float> logits, int top) const {
+  if (!header_.classifies()) {
+    fail(Errc::kModel, "the model is a feature extractor, ",
+         header_.graph.node(header_.output()).shape,
+         " an image, and has no classes; import it with a complete weights file to classify");
+  }
+  GRAFT_CHECK_EQ(logits.size(), header_.labels.size(), "model: logits of one image");
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (!std::isfinite(logits[i])) {
+      fail(Errc::kNumerical, "logit ", i, " is ", logits[i], "; the model or its input is broken");
+    }
+  }
+  std::vector<int> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto count = std::min(order.size(), static_cast<std::size_t>(std::max(top, 0)));
+  const auto value = [&](int i) {
+    return static_cast<double>(logits[static_cast<std::size_t>(i)]);
+  };
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+      [&](int a, int b) { return value(a) != value(b) ? value(a) > value(b) : a < b; });
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float v : logits) sum += std::exp(static_cast<double>(v) - largest);
+  std::vector<Prediction> best;
+  for (std::size_t i = 0; i < count; ++i) {
+    best.push_back({order[i], header_.labels[static_cast<std::size_t>(order[i])],
+                    std::exp(value(order[i]) - largest) / sum});
+  }
+  return best;
+}
+
+}  // namespace graft

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trained network with everything that turns an image into a class: what MODEL.graft holds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/device/context.h"
+#include "graph/exec/executor.h"
+#include "models/spec/model_spec.h"
+#include "runtime/data/preprocess.h"
+
+namespace graft {
+
+/// Of model files. Older ones are read; a newer one is refused (exit code 5).
+inline constexpr int kModelFormat = 1;
+
+inline constexpr const char* kImageInput = "image";   ///< (1,H,W,3)
+inline constexpr const char* kLogits = "logits";      ///< output of a classifier, (1,classes)
+inline constexpr const char* kFeatures = "features";  ///< output of a feature extractor
+
+/// What a model is, besides its weights.
+struct ModelHeader {
+  /// Name that build_model() knows; empty: the file holds the graph itself.
+  std::string architecture;
+  Norm norm = Norm::kBatch;
+  /// Input "image", one output, "logits" or "features"; not fused.
+  Graph graph;
+  data::Preprocess preprocess;
+  std::vector<std::string> labels;  ///< one a class; empty for a feature extractor
+  std::string origin;               ///< where the weights came from, for people
+
+  [[nodiscard]] bool classifies() const { return graph.outputs().front().name == kLogits; }
+  [[nodiscard]] ValueId output() const { return graph.outputs().front().value; }
+};
+
+/// One guess.
+struct Prediction {
+  int index = 0;
+  std::string label;
+  double probability = 0;  ///< softmax of the logits
+};
+
+/// A model in memory, ready to run in evaluation. Its threads are those of the context, which
+/// several models may share: one budget for all of them. One thread per context at a time.
+class Model {
+ public:
+  /// Weights are zero until params() is filled and bump_version() called. `ctx` must outlive the
+  /// model. Throws Error(kInvalidArgument) if the header contradicts itself.
+  Model(Context& ctx, ModelHeader header);
+
+  /// Throws Error(kIo) if the file cannot be read; Error(kModel), naming file and reason, if it is
+  /// no sound model file: wrong hash, newer format, weights that do not fit the network.
+  [[nodiscard]] static Model load(Context& ctx, const std::filesystem::path& path);
+  /// Writes atomically; returns the SHA-256 of the file. Throws Error(kIo), Error(kNumerical) if a
+  /// weight is not finite.
+  std::string save(const std::filesystem::path& path) const;
+
+  [[nodiscard]] const ModelHeader& header() const { return header_; }
+  [[nodiscard]] ParamStore& params() { return *params_; }
+  [[nodiscard]] const ParamStore& params() const { return *params_; }
+  [[nodiscard]] std::int64_t classes() const {
+    return static_cast<std::int64_t>(header_.labels.size());
+  }
+
+  /// The output for preprocessed images x (N,H,W,3), one row each: logits or features. The values
+  /// hold until the next call. Plans anew, and allocates, when N is larger than ever before.
+  [[nodiscard]] std::span<const float> run(const Tensor& x);
+  /// run() on decoded images.
+  [[nodiscard]] std::span<const float> run(std::span<const ImageU8> images);
+
+  /// The `top` most probable classes, best first; equal ones by index. Throws Error(kModel) for a
+  /// feature extractor, Error(kNumerical) if a logit is not finite.
+  [[nodiscard]] std::vector<Prediction> classify(const ImageU8& image, int top = 5);
+  /// From logits that run() gave for one image.
+  [[nodiscard]] std::vector<Prediction> best(std::span<const float> logits, int top) const;
+
+ private:
+  void plan_for(std::int64_t batch);
+
+  Context* ctx_;
+  ModelHeader header_;
+  std::unique_ptr<ParamStore> params_;
+  std::unique_ptr<Executor> executor_;
+  std::int64_t max_batch_ = 0;
+  Tensor staging_;             // (max_batch, H, W, 3)
+  std::vector<float> values_;  // of the last run
+};
+
+}  // namespace graft

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""graft import, export and classify as a user runs them."""
+import json
+import pathlib
+import struct
+import unittest
+
+from graft_cli import DATA, IO, MODEL, USAGE, GraftTest, checkpoints, png
+
+
+class Models(GraftTest):
+    def setUp(self):
+        super().setUp()
+        self.model = self.folder / "m.graft"
+        self.image = self.folder / "x.png"
+        self.image.write_bytes(png(40, 30, (200, 30, 90)))
+
+    def train_and_import(self):
+        run = self.folder / "run"
+        self.train(run)
+        self.graft("import", run, "--out", self.model)
+        return run
+
+    def classify(self, *more, model=None):
+        out, _ = self.graft("classify", *more, "--model", model or self.model, "--json", "--logits", "--threads", 1)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def test_a_run_becomes_a_model_that_classifies(self):
+        self.train_and_import()
+        (line,) = self.classify(self.image)
+        self.assertEqual(list(line), ["image", "top", "ms", "logits"])
+        self.assertEqual(line["image"], str(self.image))
+        self.assertEqual(len(line["top"]), 5)
+        self.assertEqual(len(line["logits"]), 10)
+        self.assertEqual(list(line["top"][0]), ["index", "label", "probability"])
+        best = max(range(10), key=lambda i: line["logits"][i])
+        self.assertEqual(line["top"][0]["index"], best)
+        self.assertGreater(line["ms"], 0)
+
+    def test_onnx_there_and_back_gives_the_same_logits(self):
+        self.train_and_import()
+        onnx, back = self.folder / "m.onnx", self.folder / "back.graft"
+        self.graft("export", self.model, "--onnx", onnx)
+        run = json.loads((self.folder / "run" / "run.json").read_text())["preprocess"]
+        self.graft("import", "--onnx", onnx, "--out", back, "--preprocess",
+                   "keras:resize={},mean={},std={}".format(run["side"], *("/".join(map(str, run[k]))
+                                                                          for k in ("mean", "std"))))
+        (want,), (got,) = self.classify(self.image), self.classify(self.image, model=back)
+        scale = max(map(abs, want["logits"]))
+        for a, b in zip(want["logits"], got["logits"], strict=True):
+            self.assertLess(abs(a - b), 1e-5 * scale)
+
+    def test_weights_of_a_checkpoint_import_by_name(self):
+        run = self.train_and_import()
+        weights = checkpoints(run)[-1] / "model.safetensors"
+        labels = self.folder / "labels.txt"
+        labels.write_text("\n".join(f"thing {i}" for i in range(10)) + "\n")
+        named = self.folder / "named.graft"
+        self.graft("import", "--arch", "small_cnn", "--weights", weights, "--labels", labels, "--out", named)
+        (line,) = self.classify(self.image, model=named)
+        self.assertEqual(line["top"][0]["label"], f"thing {line['top'][0]['index']}")
+
+    def test_one_bad_image_does_not_cost_the_others(self):
+        self.train_and_import()
+        photos = self.folder / "photos"
+        photos.mkdir()
+        for name in ("a.png", "c.png"):
+            (photos / name).write_bytes(self.image.read_bytes())
+        (photos / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+        out, err = self.graft("classify", photos, "--model", self.model, "--json", code=DATA)
+        self.assertEqual([pathlib.Path(json.loads(line)["image"]).name for line in out.splitlines()], ["a.png", "c.png"])
+        self.assert_names(err, "b.png", "1 of 3 images")
+
+    def test_unsupported_nodes_are_listed_and_exit_with_5(self):
+        broken = self.folder / "x.onnx"
+        broken.write_bytes(b"\x08\x08:\x02\x0a\x00B\x02\x10\x11")
+        _, err = self.graft("import", "--onnx", broken, "--out", self.model, code=MODEL)
+        self.assert_names(err, broken)
+        self.assertFalse(self.model.exists())
+
+    def test_other_files_are_refused(self):
+        for name, data in [("empty", b""), ("pickle", b"\x80\x04\x95" * 9), ("length", struct.pack("<Q", 1 << 60))]:
+            path = self.folder / name
+            path.write_bytes(data)
+            self.assert_names(self.graft("classify", self.image, "--model", path, code=MODEL)[1], path)
+            self.graft("import", "--arch", "small_cnn", "--weights", path, "--out", self.model, code=MODEL)
+        self.graft("classify", self.image, "--model", self.folder / "none", code=IO)
+
+    def test_usage(self):
+        self.assert_names(self.graft("import", "--out", self.model, code=USAGE)[1], "RUN_DIR", "--onnx", "--arch")
+        self.assert_names(self.graft("import", "--arch", "small_cnn", "--out", self.model, code=USAGE)[1], "--weights")
+        self.assert_names(self.graft("import", "--onnx", "x", code=USAGE)[1], "--out")
+        out, _ = self.graft("import", "--operators")
+        self.assert_names(out, "Conv", "GlobalAveragePool", "Gemm")
+
+
+if __name__ == "__main__":
+    unittest.main()
