@@ -11,9 +11,9 @@
 namespace graft {
 
 struct ImportOptions {
-  std::string preprocess;           ///< as parse_preprocess(); empty: what the architecture uses
-  std::vector<std::string> labels;  ///< empty: class numbers
-  int size = 0;                     ///< side of the input; 0: what the architecture or file says
+  std::string preprocess = {};  ///< as parse_preprocess(); empty: what the architecture uses
+  std::vector<std::string> labels = {};  ///< empty: class numbers
+  int size = 0;        ///< side of the input; 0: what the architecture or file says
   bool trunk = false;  ///< weights may end before the classifier: a feature extractor is made
 };
 

@@ -130,7 +130,7 @@ TEST(Model, ClassifiesBestFirstWithProbabilitiesOfTheSoftmax) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     sum += all[i].probability;
     EXPECT_EQ(all[i].label, model.header().labels[static_cast<std::size_t>(all[i].index)]);
-    if (i > 0) EXPECT_LE(all[i].probability, all[i - 1].probability);
+    EXPECT_LE(all[i].probability, all[i == 0 ? 0 : i - 1].probability);
   }
   EXPECT_NEAR(sum, 1, 1e-12);
   const auto two = model.classify(test_image(), 2);
