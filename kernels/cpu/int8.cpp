@@ -89,6 +89,7 @@ void max_pool_int8_fwd(Context& ctx, const PoolOptions& o, const Tensor& x, Tens
                                 .window = o.window,
                                 .stride = o.stride,
                                 .pad = o.pad,
+                                .pad_end = o.trailing_pad(),
                                 .count_include_pad = o.count_include_pad};
   parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
     simd::int8().max_pool(g, x.data(), y.data(), x.dtype() == DType::kI8, begin, end);

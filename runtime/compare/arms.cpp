@@ -11,6 +11,7 @@
 #include "engine/core/text.h"
 #include "runtime/train/option_text.h"
 #include "runtime/train/trainer.h"
+#include "sampler/select/registry.h"
 
 namespace graft::compare {
 namespace {
@@ -56,6 +57,21 @@ void set_pair(TrainOptions& options, const std::string& word, std::string& forei
   }
 }
 
+/// Of the sampler options given for all arms, keeps those that the arm's own sampler has: "--beta
+/// 2" says nothing about the arm "traditional".
+void drop_foreign(TrainOptions& options) {
+  const Json own = make_sampler(options.sampler, {{"preset", options.sampler_preset}})->describe();
+  if (!own.contains("priority")) {
+    options.beta.reset();
+    options.priority.clear();
+  }
+  if (!own.contains("staleness")) options.staleness.reset();
+  if (!own.contains("unbiased")) options.unbiased = false;
+  std::erase_if(options.sampler_options, [&own](const auto& option) {
+    return !own.contains(option.first) && !(option.first == "beta" && own.contains("priority"));
+  });
+}
+
 Arm parse_arm(const std::string& text, const TrainOptions& base) {
   const auto words = words_of(text);
   Arm arm{.text = join(words, " "), .slug = {}, .options = base};
@@ -65,6 +81,7 @@ Arm parse_arm(const std::string& text, const TrainOptions& base) {
   arm.options.sampler = words[0];
   std::string foreign_key;
   try {
+    drop_foreign(arm.options);
     for (std::size_t i = 1; i < words.size(); ++i) set_pair(arm.options, words[i], foreign_key);
     train::validate(arm.options);
   } catch (const Error& e) {

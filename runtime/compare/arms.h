@@ -19,7 +19,8 @@ struct Arm {
 [[nodiscard]] std::string arm_slug(const std::string& text);
 
 /// Arms separated by ';', each a sampler's name followed by key=value pairs: options of training,
-/// with '-' or '_', and the sampler's own options. `base` holds what all arms share.
+/// with '-' or '_', and the sampler's own options. `base` holds what all arms share;
+/// its sampler options go to the arms whose sampler has them.
 /// Everything that the options say by themselves is checked (train::validate). Throws Error(kUsage)
 /// that names the arm and what was probably meant.
 [[nodiscard]] std::vector<Arm> parse_arms(const std::string& text, const train::TrainOptions& base);

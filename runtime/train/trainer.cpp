@@ -461,7 +461,7 @@ void validate(const TrainOptions& options) {
   (void)data::parse_data_spec(options.data);
   (void)parse_model_spec(options.model);
   (void)parse_lr_clock(options.lr_clock);
-  (void)parse_lr_spec(lr_policy_text(options),
+  (void)parse_lr_spec(lr_policy_text(options.lr_policy, options.epochs),
                       {.base_lr = options.lr, .epochs = static_cast<double>(options.epochs)});
   (void)make_sampler(options.sampler, sampler_json(options));
 }
