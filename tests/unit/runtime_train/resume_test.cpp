@@ -143,7 +143,9 @@ TEST_P(Resume, IsBitwise) {
 TEST(ResumeWithPendingGradient, IsBitwise) {
   for (const char* epoch_end : {"flush", "carry"}) {
     const TempFolder folder;
-    TrainOptions o = options_of({"reuse", "sb", "default", "adam", "reuse"}, folder / "whole");
+    TrainOptions o =
+        options_of({.name = "reuse", .sampler = "sb", .optimizer = "adam", .cache = "reuse"},
+                   folder / "whole");
     o.sampler_options["epoch_end"] = epoch_end;
     o.sampler_options["prime_epochs"] = "0";
     EXPECT_EQ(Session(o).trainer->run().end, End::kFinished);
