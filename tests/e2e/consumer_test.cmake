@@ -18,7 +18,7 @@ if(NOT out MATCHES "class [0-9]")
   message(FATAL_ERROR "the consumer printed: ${out}")
 endif()
 # Epochs of 64, 96 and 128 of the 128 examples.
-run(${WORK}/build/custom_sampler ${WORK}/run)
+run(${WORK}/build/custom_sampler ${WORK}/custom)
 if(NOT out MATCHES "backprops 288 of 384")
   message(FATAL_ERROR "the sampler of its own printed: ${out}")
 endif()
