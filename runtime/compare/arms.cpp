@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "engine/core/log.h"
 #include "engine/core/text.h"
 #include "runtime/train/option_text.h"
 #include "runtime/train/trainer.h"
@@ -72,6 +73,14 @@ void drop_foreign(TrainOptions& options) {
   });
 }
 
+/// Batch norm couples the rows of a batch, so that reuse has to say how it is approximated; a
+/// comparison takes the recommended way (spec 4.2: B2) where nothing is said.
+void choose_cache_norm(const std::string& arm, TrainOptions& options) {
+  if (options.cache != "reuse" || options.norm != "batch" || options.cache_bn != "refuse") return;
+  options.cache_bn = "b2";
+  log::info("arm '{}': batch norm over reused rows is approximated by b2 (cache-bn=)", arm);
+}
+
 Arm parse_arm(const std::string& text, const TrainOptions& base) {
   const auto words = words_of(text);
   Arm arm{.text = join(words, " "), .slug = {}, .options = base};
@@ -83,6 +92,7 @@ Arm parse_arm(const std::string& text, const TrainOptions& base) {
   try {
     drop_foreign(arm.options);
     for (std::size_t i = 1; i < words.size(); ++i) set_pair(arm.options, words[i], foreign_key);
+    choose_cache_norm(arm.text, arm.options);
     train::validate(arm.options);
   } catch (const Error& e) {
     const std::string message = e.what();

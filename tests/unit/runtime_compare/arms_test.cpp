@@ -43,6 +43,28 @@ TEST(Arms, TakeAnyOptionOfTrainingInEitherSpelling) {
             "false-R-512");
 }
 
+TEST(Arms, OptionsForAllReachTheSamplersThatHaveThem) {
+  TrainOptions base;
+  base.beta = 3;
+  base.staleness = 2;
+  base.sampler_options["p_min"] = "0.05";
+  const auto arms = parse_arms("traditional;sb;stale", base);
+  EXPECT_FALSE(arms[0].options.beta || arms[0].options.staleness);
+  EXPECT_TRUE(arms[0].options.sampler_options.empty());
+  EXPECT_EQ(arms[1].options.beta, 3);
+  EXPECT_FALSE(arms[1].options.staleness);
+  EXPECT_EQ(arms[1].options.sampler_options.at("p_min"), "0.05");
+  EXPECT_EQ(arms[2].options.staleness, 2);
+}
+
+TEST(Arms, ReuseOnBatchNormTakesTheRecommendedApproximation) {
+  TrainOptions base;
+  EXPECT_EQ(parse_arms("sb cache=reuse", base)[0].options.cache_bn, "b2");
+  EXPECT_EQ(parse_arms("sb cache=reuse cache-bn=b1p", base)[0].options.cache_bn, "b1p");
+  base.norm = "group";
+  EXPECT_EQ(parse_arms("sb cache=reuse", base)[0].options.cache_bn, "refuse");
+}
+
 TEST(Arms, ErrorsNameTheArmAndWhatWasMeant) {
   const auto refuses = [](const std::string& text, std::vector<std::string> parts) {
     return fails_with(Errc::kUsage, parts, [&] { (void)parse_arms(text, {}); });
