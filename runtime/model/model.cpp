@@ -45,6 +45,11 @@ void Model::plan_for(std::int64_t batch) {
   max_batch_ = batch;
 }
 
+Executor& Model::executor() {
+  GRAFT_CHECK(executor_ != nullptr, "model: nothing has run yet");
+  return *executor_;
+}
+
 std::span<const float> Model::run(const Tensor& x) {
   plan_for(x.shape()[0]);
   const Graph& graph = executor_->graph();

@@ -73,6 +73,9 @@ class Model {
   /// run() on decoded images.
   [[nodiscard]] std::span<const float> run(std::span<const ImageU8> images);
 
+  /// What run() ran on last, for profiles. Throws Error(kInvalidArgument) before the first run.
+  [[nodiscard]] Executor& executor();
+
   /// The `top` most probable classes, best first; equal ones by index. Throws Error(kModel) for a
   /// feature extractor, Error(kNumerical) if a logit is not finite.
   [[nodiscard]] std::vector<Prediction> classify(const ImageU8& image, int top = 5);

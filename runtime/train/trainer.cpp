@@ -61,6 +61,10 @@ Trainer::Trainer(Context& ctx, const TrainOptions& options, const std::string& o
     : ctx_(ctx), options_(options), schedule_(std::move(schedule)) {
   options_.check();
   sampler_ = make_sampler(options_.sampler, sampler_json(options_));
+  if (schedule_ && !sampler_->describe().contains("priority")) {
+    fail(Errc::kUsage, "--adapt-at: sampler ", sampler_->name(),
+         " does not draw by a priority function; use sb, stale, predicted or random");
+  }
   data_ = open_train_data(options_);
   build_network();
   open_run(out);

@@ -53,6 +53,7 @@ class Trainer {
   void on_epoch(std::function<void(const Json&)> callback) { on_epoch_ = std::move(callback); }
   [[nodiscard]] SelectiveStep& step() { return *step_; }
   [[nodiscard]] Network& network() { return *network_; }
+  [[nodiscard]] const Sampler& sampler() const { return *sampler_; }
 
  private:
   void build_network();

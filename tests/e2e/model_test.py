@@ -5,7 +5,7 @@ import pathlib
 import struct
 import unittest
 
-from graft_cli import DATA, IO, MODEL, USAGE, GraftTest, checkpoints, png
+from graft_cli import DATA, IO, MODEL, UNAVAILABLE, USAGE, GraftTest, checkpoints, png
 
 
 class Models(GraftTest):
@@ -36,6 +36,27 @@ class Models(GraftTest):
         best = max(range(10), key=lambda i: line["logits"][i])
         self.assertEqual(line["top"][0]["index"], best)
         self.assertGreater(line["ms"], 0)
+
+    def test_profile_and_bench_keep_their_contract(self):
+        self.train_and_import()
+        out, _ = self.graft("profile", "--model", self.model, "--threads", 1, "--runs", 3, "--json")
+        profile = json.loads(out)
+        self.assertGreater(profile["total_ms"], 0)
+        self.assertGreater(profile["peak_bytes"], 0)
+        self.assertGreater(len(profile["layers"]), 3)
+        for layer in profile["layers"]:
+            self.assertEqual(list(layer), ["name", "op", "ms", "flops", "bytes", "roofline"])
+            self.assertGreater(layer["ms"], 0)
+            self.assertGreater(layer["bytes"], 0)
+        # The first convolution of small_cnn: 3x3, 3 to 32 channels on 32x32; a multiply-add is two.
+        self.assertEqual(profile["layers"][0]["flops"], 2 * 9 * 3 * 32 * 32 * 32)
+        out, _ = self.graft("bench", "inference", "--model", self.model, "--batch", 2, "--threads", 1,
+                            "--dtype", "f32", "--json")
+        bench = json.loads(out)
+        self.assertEqual(list(bench), ["ms_p50", "ms_min", "ms_max", "runs"])
+        self.assertLessEqual(bench["ms_min"], bench["ms_p50"])
+        self.assertLessEqual(bench["ms_p50"], bench["ms_max"])
+        self.graft("bench", "inference", "--model", self.model, "--dtype", "int8", code=UNAVAILABLE)
 
     def test_onnx_there_and_back_gives_the_same_logits(self):
         self.train_and_import()

@@ -8,15 +8,10 @@
 namespace graft {
 namespace {
 
+using testing::count_of;
 using testing::difference;
 using testing::Net;
 using testing::zoo_graph;
-
-std::size_t count_of(const Graph& g, std::string_view kind) {
-  std::size_t n = 0;
-  for (const Node& node : g.nodes()) n += node.layer && node.layer->kind() == kind ? 1 : 0;
-  return n;
-}
 
 struct FuseCase {
   const char* model;

@@ -14,16 +14,11 @@
 namespace graft {
 namespace {
 
+using testing::count_of;
 using testing::difference;
 using testing::fails_with;
 using testing::Net;
 using testing::zoo_graph;
-
-std::size_t count_of(const Graph& g, std::string_view kind) {
-  std::size_t n = 0;
-  for (const Node& node : g.nodes()) n += node.layer && node.layer->kind() == kind ? 1 : 0;
-  return n;
-}
 
 struct Case {
   const char* model;

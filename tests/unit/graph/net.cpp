@@ -196,4 +196,10 @@ double difference(const Tensor& a, const Tensor& b) {
   return worst / largest;
 }
 
+std::size_t count_of(const Graph& graph, std::string_view kind) {
+  std::size_t n = 0;
+  for (const Node& node : graph.nodes()) n += node.layer && node.layer->kind() == kind ? 1 : 0;
+  return n;
+}
+
 }  // namespace graft::testing

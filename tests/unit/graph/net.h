@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/device/context.h"
@@ -80,5 +81,8 @@ class Net {
 
 /// max |a - b| / max(1, max |b|).
 [[nodiscard]] double difference(const Tensor& a, const Tensor& b);
+
+/// Layers of this kind.
+[[nodiscard]] std::size_t count_of(const Graph& graph, std::string_view kind);
 
 }  // namespace graft::testing

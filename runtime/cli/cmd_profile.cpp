@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "engine/core/text.h"
+#include "runtime/cli/commands.h"
+#include "runtime/model/profile.h"
+#include "runtime/train/trainer.h"
+
+namespace graft::cli {
+namespace {
+
+struct Args {
+  std::string model, dtype = "f32";
+  std::int64_t batch = 1;
+  int threads = 0, runs = 20;
+  bool json = false;
+};
+
+void print(const ModelProfile& p) {
+  std::cout << fmt::format("{:<28} {:<44} {:>9} {:>10} {:>10} {:>9}\n", "layer", "op", "ms",
+                           "MFLOP", "KiB", "roofline");
+  for (const LayerProfile& layer : p.layers) {
+    std::cout << fmt::format("{:<28} {:<44} {:>9.4f} {:>10.3f} {:>10.1f} {:>7.0f} %\n", layer.name,
+                             layer.op, layer.ms, static_cast<double>(layer.flops) / 1e6,
+                             static_cast<double>(layer.bytes) / 1024, 100 * layer.roofline);
+  }
+  std::cout << fmt::format(
+      "total {:.3f} ms, peak {:.1f} MiB, batch {}, {} threads; roof {:.0f} GFLOP/s (matrix "
+      "product), {:.1f} GB/s (copy)\n",
+      p.total_ms, static_cast<double>(p.peak_bytes) / (1024.0 * 1024.0), p.batch, p.threads,
+      p.roof.flops_per_second / 1e9, p.roof.bytes_per_second / 1e9);
+}
+
+int run_profile(const Args& args) {
+  const auto ctx = train::make_context("cpu", args.threads);
+  Model model = Model::load(*ctx, args.model);
+  const ModelProfile profile = profile_model(*ctx, model, args.batch, args.runs);
+  if (args.json) {
+    std::cout << to_json(profile).dump() << "\n";
+  } else {
+    print(profile);
+  }
+  return 0;
+}
+
+int run_bench(const Args& args) {
+  if (args.dtype != "f32") {
+    fail(Errc::kUnsupported, "--dtype ", args.dtype,
+         ": model files are f32 so far; the low-precision form serves selection in training "
+         "(graft train --select-dtype int8)");
+  }
+  const auto ctx = train::make_context("cpu", args.threads);
+  Model model = Model::load(*ctx, args.model);
+  std::vector<double> ms = time_model(*ctx, model, args.batch, args.runs);
+  std::sort(ms.begin(), ms.end());
+  const double p50 = ms[ms.size() / 2];
+  if (args.json) {
+    const Json out = {
+        {"ms_p50", p50}, {"ms_min", ms.front()}, {"ms_max", ms.back()}, {"runs", ms.size()}};
+    std::cout << out.dump() << "\n";
+  } else {
+    std::cout << fmt::format("{:.3f} ms a batch of {} in the median of {} runs ({:.3f} - {:.3f})\n",
+                             p50, args.batch, ms.size(), ms.front(), ms.back());
+  }
+  return 0;
+}
+
+void add_common(CLI::App& app, Args& args) {
+  app.add_option("--model", args.model, "model file of graft import")->required();
+  app.add_option("--batch", args.batch, "images at a time")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--threads", args.threads, "0: all cores")->check(CLI::Range(0, 1024));
+  app.add_option("--runs", args.runs, "forwards that count")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_flag("--json", args.json, "machine-readable");
+}
+
+}  // namespace
+
+std::vector<Command> add_profile(CLI::App& root) {
+  auto args = std::make_shared<Args>();
+  auto* profile = root.add_subcommand("profile", "Where a model's time goes, layer by layer");
+  profile->footer("Example:\n  graft profile --model m.graft --threads 1 --json > costs.json");
+  add_common(*profile, *args);
+  auto* bench = root.add_subcommand("bench", "Measure");
+  bench->require_subcommand(1);
+  auto* inference = bench->add_subcommand("inference", "Latency of a model's forward");
+  inference->footer("Example:\n  graft bench inference --model m.graft --batch 8 --threads 2");
+  add_common(*inference, *args);
+  inference->add_option("--dtype", args->dtype, "f32; bf16 and int8 are refused so far")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
+      ->capture_default_str();
+  return {{profile, [args] { return run_profile(*args); }},
+          {inference, [args] { return run_bench(*args); }}};
+}
+
+}  // namespace graft::cli

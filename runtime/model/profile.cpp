@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/model/profile.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/api/gemm.h"
+
+namespace graft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kWarmUp = 3;
+constexpr double kMsPerSecond = 1000;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Least seconds of `run` over a few tries.
+template <class F>
+double fastest(const F& run) {
+  constexpr int kTries = 5;
+  double best = 0;
+  for (int i = 0; i < kTries; ++i) {
+    const auto start = Clock::now();
+    run();
+    const double seconds = seconds_since(start);
+    if (i == 0 || seconds < best) best = seconds;
+  }
+  return best;
+}
+
+/// Images of zeros: what pixels are does not change how long they take.
+Tensor grey_images(Context& ctx, const Model& model, std::int64_t batch) {
+  const data::Preprocess& p = model.header().preprocess;
+  Tensor x = Tensor::allocate(ctx.memory(), {batch, p.height, p.width, ImageU8::kChannels});
+  fill_zero(ctx, x);
+  return x;
+}
+
+std::int64_t bytes_of(const Graph& graph, const Node& node, ValueId id, std::int64_t batch) {
+  std::int64_t elements = graph.shape(id, batch).numel();
+  for (const ValueId input : node.inputs) elements += graph.shape(input, batch).numel();
+  for (const ParamSpec& spec : node.layer->params()) elements += spec.shape.numel();
+  return elements * static_cast<std::int64_t>(sizeof(float));
+}
+
+LayerProfile describe(const Graph& graph, ValueId id, std::int64_t batch) {
+  const Node& node = graph.node(id);
+  std::vector<Shape> inputs;
+  for (const ValueId input : node.inputs) inputs.push_back(graph.shape(input, batch));
+  const std::string attributes = node.layer->attributes();
+  return {.name = node.name,
+          .op = std::string(node.layer->kind()) + (attributes.empty() ? "" : " " + attributes),
+          .flops = node.layer->flops(inputs),
+          .bytes = bytes_of(graph, node, id, batch)};
+}
+
+}  // namespace
+
+MachineRoof measure_roof(Context& ctx) {
+  constexpr std::int64_t kSide = 1024, kCopied = std::int64_t{16} << 20;
+  Tensor a = Tensor::allocate(ctx.memory(), {kSide, kSide});
+  Tensor b = Tensor::allocate(ctx.memory(), {kSide, kSide});
+  Tensor c = Tensor::allocate(ctx.memory(), {kSide, kSide});
+  fill_zero(ctx, a);
+  fill_zero(ctx, b);
+  const double product = fastest([&] {
+    kernels::linear_fwd(ctx, a, b, {}, 0, c);
+    ctx.synchronize();
+  });
+  std::vector<float> host(kCopied);
+  Tensor large = Tensor::allocate(ctx.memory(), {kCopied});
+  const double copy = fastest([&] { copy_from_host(ctx, host.data(), large); });
+  return {.flops_per_second = 2.0 * kSide * kSide * kSide / product,
+          .bytes_per_second = 2.0 * sizeof(float) * static_cast<double>(kCopied) / copy};
+}
+
+std::vector<double> time_model(Context& ctx, Model& model, std::int64_t batch, int runs) {
+  const Tensor x = grey_images(ctx, model, batch);
+  std::vector<double> ms;
+  for (int i = 0; i < kWarmUp + runs; ++i) {
+    const auto start = Clock::now();
+    (void)model.run(x);
+    if (i >= kWarmUp) ms.push_back(kMsPerSecond * seconds_since(start));
+  }
+  return ms;
+}
+
+ModelProfile profile_model(Context& ctx, Model& model, std::int64_t batch, int runs) {
+  ModelProfile out;
+  out.batch = batch;
+  out.threads = ctx.threads();
+  out.roof = measure_roof(ctx);
+  out.total_ms = median(time_model(ctx, model, batch, runs));
+  Executor& executor = model.executor();
+  const Graph& graph = executor.graph();
+  std::vector<std::vector<double>> ms(graph.nodes().size());
+  executor.set_observer([&ms](ValueId node, bool, double seconds) {
+    ms[static_cast<std::size_t>(node)].push_back(kMsPerSecond * seconds);
+  });
+  const Tensor x = grey_images(ctx, model, batch);
+  for (int i = 0; i < runs; ++i) (void)model.run(x);
+  executor.set_observer({});
+  for (std::size_t i = 0; i < ms.size(); ++i) {
+    if (ms[i].empty()) continue;
+    LayerProfile layer = describe(graph, static_cast<ValueId>(i), batch);
+    layer.ms = median(ms[i]);
+    const double allowed =
+        kMsPerSecond * std::max(static_cast<double>(layer.flops) / out.roof.flops_per_second,
+                                static_cast<double>(layer.bytes) / out.roof.bytes_per_second);
+    layer.roofline = layer.ms > 0 ? allowed / layer.ms : 0;
+    out.layers.push_back(std::move(layer));
+  }
+  std::int64_t params = 0;
+  for (const auto& entry : model.params().entries()) params += entry.spec.shape.numel();
+  out.peak_bytes =
+      executor.arena_bytes() + static_cast<std::size_t>(params + x.numel()) * sizeof(float);
+  return out;
+}
+
+Json to_json(const ModelProfile& profile) {
+  Json layers = Json::array();
+  for (const LayerProfile& layer : profile.layers) {
+    layers.push_back({{"name", layer.name},
+                      {"op", layer.op},
+                      {"ms", layer.ms},
+                      {"flops", layer.flops},
+                      {"bytes", layer.bytes},
+                      {"roofline", layer.roofline}});
+  }
+  return {{"layers", layers},
+          {"total_ms", profile.total_ms},
+          {"peak_bytes", profile.peak_bytes},
+          {"batch", profile.batch},
+          {"threads", profile.threads},
+          {"roof",
+           {{"gflops_per_second", profile.roof.flops_per_second / 1e9},
+            {"gbytes_per_second", profile.roof.bytes_per_second / 1e9}}}};
+}
+
+}  // namespace graft
