@@ -61,16 +61,14 @@ void set_pair(TrainOptions& options, const std::string& word, std::string& forei
 /// Of the sampler options given for all arms, keeps those that the arm's own sampler has: "--beta
 /// 2" says nothing about the arm "traditional".
 void drop_foreign(TrainOptions& options) {
-  const Json own = make_sampler(options.sampler, {{"preset", options.sampler_preset}})->describe();
-  if (!own.contains("priority")) {
-    options.beta.reset();
-    options.priority.clear();
-  }
+  const auto sampler = make_sampler(options.sampler, {{"preset", options.sampler_preset}});
+  const Json own = sampler->describe();
+  if (!own.contains("beta")) options.beta.reset();
+  if (!sampler->has_priority()) options.priority.clear();
   if (!own.contains("staleness")) options.staleness.reset();
   if (!own.contains("unbiased")) options.unbiased = false;
-  std::erase_if(options.sampler_options, [&own](const auto& option) {
-    return !own.contains(option.first) && !(option.first == "beta" && own.contains("priority"));
-  });
+  std::erase_if(options.sampler_options,
+                [&own](const auto& option) { return !own.contains(option.first); });
 }
 
 /// Batch norm couples the rows of a batch, so that reuse has to say how it is approximated; a

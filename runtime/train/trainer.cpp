@@ -61,7 +61,7 @@ Trainer::Trainer(Context& ctx, const TrainOptions& options, const std::string& o
     : ctx_(ctx), options_(options), schedule_(std::move(schedule)) {
   options_.check();
   sampler_ = make_sampler(options_.sampler, sampler_json(options_));
-  if (schedule_ && !sampler_->describe().contains("priority")) {
+  if (schedule_ && !sampler_->has_priority()) {
     fail(Errc::kUsage, "--adapt-at: sampler ", sampler_->name(),
          " does not draw by a priority function; use sb, stale, predicted or random");
   }

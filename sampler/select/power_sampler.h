@@ -49,6 +49,7 @@ class PowerSampler : public Sampler {
   Selection select(const Candidates& candidates) override;
   void on_training_scores(std::span<const std::int64_t> ids, const ExampleScores& scores) override;
   [[nodiscard]] QueueOptions queue_options() const final { return power_.queue; }
+  [[nodiscard]] bool has_priority() const final { return true; }
   void set_priority(const Priority& priority) final { power_.priority = priority; }
   [[nodiscard]] SamplerState state() const override;
   void restore(const SamplerState& state) override;

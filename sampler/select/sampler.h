@@ -113,8 +113,9 @@ class Sampler {
   virtual void on_refresh_scores(std::span<const std::int64_t> ids, const ExampleScores& scores);
   virtual void end_of_epoch(const EpochInfo& info);
 
-  /// Exchanges F from the next slice on. Throws Error(kUsage) unless the policy draws by a priority
-  /// function.
+  /// Whether the policy draws by a priority function F.
+  [[nodiscard]] virtual bool has_priority() const { return false; }
+  /// Exchanges F from the next slice on. Throws Error(kUsage) unless has_priority().
   virtual void set_priority(const Priority& priority);
 
   /// Epochs for which to train, before a run of `epochs`, a model on examples that the run leaves
