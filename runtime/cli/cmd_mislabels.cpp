@@ -14,7 +14,7 @@ namespace {
 
 struct MislabelsArgs {
   std::string run_dir, data, out;
-  double threshold = 0.5;
+  double threshold = 0.8;
   int threads = 0;
   bool json = false;
 };

@@ -37,7 +37,7 @@ struct LabelOpinion {
 /// Source: thesis 6.2; spec selective-backprop 3.5, item 10. Deterministic.
 /// Throws Error(kInvalidArgument) for lists that do not fit together or fewer than two classes.
 [[nodiscard]] std::vector<LabelOpinion> judge_labels(const LabelEvidence& evidence,
-                                                     double threshold = 0.5);
+                                                     double threshold = 0.8);
 
 /// Of flags against the truth: precision (1 if nothing is flagged) and recall (1 if nothing is
 /// wrong). Lists of ids in ascending order.
