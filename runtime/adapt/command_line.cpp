@@ -41,8 +41,9 @@ std::vector<std::string> adapt_command(const AdaptOptions& options, const TrainO
     std::replace(flag.begin(), flag.end(), '_', '-');
     if constexpr (std::is_same_v<std::remove_reference_t<decltype(field)>, bool>) {
       out.push_back((field ? "--" : "--no-") + flag);
-    } else {
-      out.push_back("--" + flag + "=" + text_of(field));
+    } else if (const std::string text = text_of(field); !text.empty()) {
+      // "--flag=" would take the argument behind it; what is empty is empty by default.
+      out.push_back("--" + flag + "=" + text);
     }
   });
   add_assignments(trial, out);

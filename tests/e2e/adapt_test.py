@@ -42,6 +42,18 @@ class Adapt(GraftTest):
         self.assert_names(out, best["priority"], "best.json")
         self.train(self.folder / "run", "--sampler", "sb", "--priority", best["priority"])
 
+    def test_a_run_swaps_in_what_its_own_search_found(self):
+        run = self.folder / "run"
+        self.train(run, "--sampler", "sb", "--holdout", 40, "--adapt-at", 0, "--epochs", 80, "--set",
+                   "adapt.trials=2", "--set", "adapt.trial_cost=300", "--set", "adapt.search=random")
+        records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        (swap,) = [r for r in records if r["event"] == "swap"]
+        best = json.loads((run / "adapt" / "stage-0" / "best.json").read_text())
+        self.assertEqual(swap["priority"], best["priority"])
+        self.assertEqual((swap["stage"], swap["snapshot_epoch"]), (0, 0))
+        self.assertGreater(swap["search_cost_units"], 600)
+        self.train(self.folder / "other", "--adapt-at", 0, code=USAGE)  # traditional has no such function
+
     def test_from_a_snapshot(self):
         self.train(self.folder / "start")
         self.adapt("--search", "random", "--trials", 1, "--from", self.folder / "start")
