@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/image.h"
+
 namespace graft::data {
 
 enum class Split { kTrain, kTest };
@@ -53,6 +55,9 @@ class Dataset {
   [[nodiscard]] virtual int label(std::int64_t id) const = 0;
   /// Writes the pixels (height, width, 3) of one example. Throws Error(kData).
   virtual void read(std::int64_t id, std::span<std::uint8_t> hwc) const = 0;
+  /// One example as it is stored, before it is brought to image_size(), for a model that has its
+  /// own preprocessing. Throws Error(kData).
+  [[nodiscard]] virtual ImageU8 original(std::int64_t id) const;
   /// SHA-256 of what determines the examples: the same data give the same text on every machine.
   [[nodiscard]] virtual std::string fingerprint() const = 0;
   /// Published mean and standard deviation, if there are any.
@@ -75,6 +80,7 @@ class DatasetDecorator : public Dataset {
   ImageSize image_size() const override { return base_->image_size(); }
   int label(std::int64_t id) const override { return base_->label(id); }
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override { base_->read(id, hwc); }
+  ImageU8 original(std::int64_t id) const override { return base_->original(id); }
   std::optional<Normalization> published_normalization() const override {
     return base_->published_normalization();
   }
@@ -97,6 +103,7 @@ class Subset final : public DatasetDecorator {
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override {
     base().read(base_id(id), hwc);
   }
+  ImageU8 original(std::int64_t id) const override { return base().original(base_id(id)); }
   std::string fingerprint() const override;
   /// Id in the base of example `id`.
   [[nodiscard]] std::int64_t base_id(std::int64_t id) const;

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/core/log.h"
 #include "engine/core/text.h"
 #include "engine/io/archive.h"
 #include "graph/ir/prune.h"
@@ -249,6 +250,12 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
   const std::string source = path.string();
   const std::string bytes = read_file(path, kMaxBytes);
   onnx::Imported imported = onnx::import_model(bytes, source, {.size = options.size});
+  if (imported.quantised > 0) {
+    log::info(
+        "{}: {} values are 8-bit in the file; the model has the same weights and f32 activations, "
+        "`graft quantize` makes it int8",
+        source, imported.quantised);
+  }
   ModelHeader header;
   header.graph = std::move(imported.graph);
   header.origin =

@@ -105,15 +105,14 @@ ModelProfile profile_model(Context& ctx, Model& model, std::int64_t batch, int r
   out.threads = ctx.threads();
   out.roof = measure_roof(ctx);
   out.total_ms = median(time_model(ctx, model, batch, runs));
-  Executor& executor = model.executor();
-  const Graph& graph = executor.graph();
+  const Graph& graph = model.inference_graph();
   std::vector<std::vector<double>> ms(graph.nodes().size());
-  executor.set_observer([&ms](ValueId node, bool, double seconds) {
+  model.set_observer([&ms](ValueId node, bool, double seconds) {
     ms[static_cast<std::size_t>(node)].push_back(kMsPerSecond * seconds);
   });
   const Tensor x = grey_images(ctx, model, batch);
   for (int i = 0; i < runs; ++i) (void)model.run(x);
-  executor.set_observer({});
+  model.set_observer({});
   for (std::size_t i = 0; i < ms.size(); ++i) {
     if (ms[i].empty()) continue;
     LayerProfile layer = describe(graph, static_cast<ValueId>(i), batch);
