@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "engine/device/context.h"
@@ -25,9 +25,11 @@ struct PackagedCandidate {
   int frozen = 0;      ///< leading layers of the graph, in node order
   std::string branch;  ///< node whose value is the cut; "image" if nothing is frozen
   double accuracy = 0, accuracy_low = 0, accuracy_high = 1;  ///< Top-1, with confidence interval
-  double tpr = 0, fpr = 0;  ///< per-frame rates of the event: P(positive | event), P(positive | not)
-  bool pareto = true;       ///< no candidate with as many frozen layers or more is as accurate
-  std::string sha256;       ///< of its weights
+  /// Measured on labelled frames: P(positive | event frame) and P(positive | other frame). Else as
+  /// fine-tuning found them: one label against the others, mean over the labels.
+  double tpr = 0, fpr = 0;
+  bool pareto = true;  ///< no candidate with as many frozen layers or more is as accurate
+  std::string sha256;  ///< of its weights
 };
 
 /// Where the numbers of PackageHeader::events come from.
@@ -74,23 +76,23 @@ class Package {
   void read_candidate(Context& ctx, int frozen, ParamStore& to) const;
 
  private:
+  using UseWeight = std::function<void(const std::string& param, const ArchiveEntry& entry)>;
+  /// Calls `use` for each weight of a candidate, then checks their SHA-256.
+  void for_each_weight(const PackagedCandidate& candidate, const UseWeight& use) const;
+
   std::filesystem::path path_;
   ArchiveReader archive_;
   PackageHeader header_;
 };
 
-/// Writes a package atomically; `weights`: an archive for each of header.candidates, holding the
-/// parameters behind its cut. Their `sha256` and `made_by` are filled in here. Returns the SHA-256
-/// of the file. Throws Error(kModel) if weights and graph do not fit; Error(kIo).
-std::string write_package(PackageHeader header, const std::vector<std::filesystem::path>& weights,
-                          const std::filesystem::path& path);
+/// The file of a package; `weights`: an archive for each of header.candidates, holding the
+/// parameters behind its cut. Their `sha256` and `made_by` are filled in here. Throws Error(kModel)
+/// if weights and graph do not fit or the header is none that can be read again.
+[[nodiscard]] ArchiveWriter package_archive(PackageHeader header,
+                                            const std::vector<std::filesystem::path>& weights);
 
-/// Nodes of `graph` whose parameters candidate `frozen` brings: those behind the first `frozen`
-/// layers.
-[[nodiscard]] std::vector<std::pair<std::string, ParamSpec>> suffix_params(const Graph& graph,
-                                                                           int frozen);
-
-/// The application that a scheduler sees: `candidates` with tpr and fpr as detectors.
+/// The application that a scheduler sees. The hit rate of its detectors is the Top-1 accuracy, as
+/// in the thesis, unless the rates of the event itself were measured.
 [[nodiscard]] Application application_of(const PackageHeader& header);
 
 }  // namespace graft

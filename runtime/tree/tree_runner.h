@@ -46,7 +46,7 @@ struct NodeStatistics {
 class TreeRunner {
  public:
   /// Binds (bind.h) and runs every part once. `ctx` must outlive the runner; `bases` need not.
-  /// Throws as bind().
+  /// Throws as bind_tree().
   TreeRunner(Context& ctx, std::vector<TreeApp> apps, BaseModels& bases);
 
   /// Runs the applications for which `due` (one a application) is not 0: each part of the stem
@@ -75,8 +75,10 @@ class TreeRunner {
   [[nodiscard]] CostModel measured_costs(const CostModel& planned) const;
 
  private:
-  struct Part;
-  void run_part(std::size_t node, const Tensor& images, std::int64_t begin, std::int64_t end);
+  struct RowSpan {
+    std::int64_t begin = 0, end = 0;
+  };
+  void run_part(std::size_t node, const Tensor& images, RowSpan rows);
   void add_results(std::size_t app, std::size_t node);
 
   Context& ctx_;
@@ -84,6 +86,7 @@ class TreeRunner {
   BoundTree bound_;
   std::int64_t batch_ = 0;
   std::vector<std::unique_ptr<Executor>> executors_;  // one a node
+  std::vector<RowSpan> spans_;                        // of each node's last run
   std::vector<NodeStatistics> statistics_;
   std::vector<std::vector<float>> logits_;  // of each application
   std::vector<AppResult> results_;
