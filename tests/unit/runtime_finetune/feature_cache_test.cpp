@@ -66,7 +66,6 @@ TEST_F(CacheTest, GoesOnWhereAProcessWasKilled) {
   ASSERT_GE(points.size(), 3U);
   ASSERT_TRUE(training.fill_cache(points).complete);
   const auto whole = rows(points[1]);
-  const auto file = task.folder / "out/cache/frozen-" / "";
   const std::string path =
       (task.folder / "out/cache").string() + "/frozen-" + std::to_string(points[1].frozen) + ".f32";
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2 + 3);

@@ -53,13 +53,13 @@ TEST(Finetuner, CachedActivationsTrainTheSameWeights) {
   task.options.out = (task.folder / "plain").string();
   task.options.cache_bytes = 0;
   const Family plain = finetuned(task.options);
-  task.options.out = (task.folder / "chained").string();
-  task.options.cache_bytes = 300'000;  // not all of them: some start from a shallower one
-  const Family chained = finetuned(task.options);
+  task.options.out = (task.folder / "partly").string();
+  task.options.cache_bytes = 300'000;  // for the deepest only
+  const Family partly = finetuned(task.options);
   ASSERT_EQ(plain.candidates.size(), cached.candidates.size());
   for (std::size_t i = 0; i < plain.candidates.size(); ++i) {
     EXPECT_EQ(plain.candidates[i].sha256, cached.candidates[i].sha256) << "bit for bit, " << i;
-    EXPECT_EQ(chained.candidates[i].sha256, cached.candidates[i].sha256) << i;
+    EXPECT_EQ(partly.candidates[i].sha256, cached.candidates[i].sha256) << i;
   }
 }
 
