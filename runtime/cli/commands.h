@@ -24,6 +24,7 @@ struct Command {
 std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_compare(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_adapt(CLI::App& root, const std::vector<std::string>& arguments);
+std::vector<Command> add_finetune(CLI::App& root);
 std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
 std::vector<Command> add_import(CLI::App& root);

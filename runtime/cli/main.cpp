@@ -94,6 +94,7 @@ int run(int argc, char** argv) {
   add(add_train(root, arguments));
   add(add_compare(root, arguments));
   add(add_adapt(root, arguments));
+  add(add_finetune(root));
   add(add_eval(root));
   add(add_report(root));
   add(add_import(root));
