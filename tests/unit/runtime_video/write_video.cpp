@@ -80,7 +80,9 @@ void write_part(Writer& writer, AVCodecContext* codec, const VideoPart& part) {
 
 bool write_video(const std::filesystem::path& path, const std::vector<VideoPart>& parts, int fps) {
   Writer writer;
-  check(avformat_alloc_output_context2(&writer.format, nullptr, nullptr, path.c_str()));
+  // FFmpeg would take this name for one of Apple's MP4 files.
+  const char* kind = path.extension() == ".m4v" ? "m4v" : nullptr;
+  check(avformat_alloc_output_context2(&writer.format, nullptr, kind, path.c_str()));
   const int flags =
       (writer.format->oformat->flags & AVFMT_GLOBALHEADER) != 0 ? AV_CODEC_FLAG_GLOBAL_HEADER : 0;
   AVCodecContext* codec = open_codec(parts.front(), fps, flags);
