@@ -25,9 +25,11 @@ Json to_json(const FrameTime& frame) {
   return {{"frame", frame.index}, {"pts", frame.pts_s}, {"captured_at", frame.captured_at}};
 }
 
-FrameTime parse_frame(const Json& json) {
+FrameTime parse_frame(const Json& json, const char* key) {
+  const Json& frame = json.at(key);
+  if (!frame.is_object()) fail(Errc::kData, key, " is not a frame");
   return {
-      .index = json.at("frame"), .pts_s = json.at("pts"), .captured_at = json.at("captured_at")};
+      .index = frame.at("frame"), .pts_s = frame.at("pts"), .captured_at = frame.at("captured_at")};
 }
 
 /// Calls `read`; whatever it throws becomes one message about `source`.
@@ -44,10 +46,10 @@ EventState read_state(const Json& json) {
   EventState state{.stream = json.at("stream"),
                    .app = json.at("app"),
                    .model_sha256 = json.at("model_sha256"),
-                   .first = parse_frame(json.at("first")),
-                   .opened = parse_frame(json.at("opened")),
-                   .last = parse_frame(json.at("last")),
-                   .at = parse_frame(json.at("at")),
+                   .first = parse_frame(json, "first"),
+                   .opened = parse_frame(json, "opened"),
+                   .last = parse_frame(json, "last"),
+                   .at = parse_frame(json, "at"),
                    .confidence = json.at("confidence"),
                    .top_confidence = json.at("top_confidence"),
                    .positives = json.at("positives"),

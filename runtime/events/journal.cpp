@@ -216,7 +216,9 @@ bool JournalReader::open_next_file() {
 }
 
 std::vector<EventRecord> read_journal(const fs::path& path) {
-  if (!has_lines(path)) const JournalFile says_what_is_wrong(path);
+  if (!has_lines(path) && files_set_aside(path).empty()) {
+    const JournalFile says_what_is_wrong(path);
+  }
   std::vector<EventRecord> records;
   JournalReader reader(path);
   while (auto record = reader.next()) records.push_back(std::move(*record));

@@ -50,8 +50,8 @@ class Secret {
 /// What sinks log in with. The command line reads it from the environment or from files
 /// (runtime/cli/sink_credentials.h), never from an argument.
 struct SinkCredentials {
-  Secret mqtt_user, mqtt_password;
-  Secret webhook_token;  ///< sent as "Authorization: Bearer ..."
+  Secret mqtt_user{}, mqtt_password{};
+  Secret webhook_token{};  ///< sent as "Authorization: Bearer ..."
 };
 
 /// A sink by its address:
