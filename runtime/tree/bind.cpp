@@ -93,7 +93,9 @@ ValueId end_of(const Graph& merged, const TreeNode& node, std::span<const TreeAp
   const TreeApp& app = apps[at(node.apps.front())];
   if (!node.shared) return merged.output(app.name + "/" + kLogits);
   const std::string& last = graph_of(app).node(layers_of(graph_of(app))[at(node.last) - 1]).name;
-  for (const std::string& name : {last + ".share", last, app.name + "/" + last}) {
+  const ValueId share = merged.find(last + ".share");
+  if (share != kNoValue && merged.node(share).kind == NodeKind::kShare) return share;
+  for (const std::string& name : {last, app.name + "/" + last}) {
     if (const ValueId id = merged.find(name); id != kNoValue) return id;
   }
   fail(Errc::kInternal, "tree: the merged graph lacks ", last);
