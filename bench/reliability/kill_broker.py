@@ -20,7 +20,7 @@ import time
 from mqtt_client import Broker, Subscriber, find_broker
 
 SKIPPED, UNAVAILABLE = 77, 6
-TIMEOUT_S = 60
+TIMEOUT_S, POLL_S = 60, 0.005
 EVENTS_A_WRITE = 3
 
 
@@ -46,15 +46,33 @@ def write_events(args, folder, journal):
 
 
 def wait_for(condition, what):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            sys.exit(f"waited {TIMEOUT_S} s in vain for {what}")
-        time.sleep(0.002)
+    for _ in range(int(TIMEOUT_S / POLL_S)):  # not by the clock: this process may have been stopped meanwhile
+        if condition():
+            return
+        time.sleep(POLL_S)
+    raise TimeoutError(f"waited {TIMEOUT_S} s in vain for {what}")
 
 
 def journal_records(journal):
     return [json.loads(line) for line in journal.read_text().splitlines()[1:]]
+
+
+def received(subscriber):
+    return [(e["after"]["id"], e["after"]["seq"]) for e in subscriber.events()]
+
+
+def kill_once(args, folder, journal, broker, subscriber, publisher, rng):
+    """Seconds from the broker's return until everything is there."""
+    write_events(args, folder, journal)
+    time.sleep(rng.uniform(0, 0.03))
+    broker.kill()
+    write_events(args, folder, journal)  # while nobody is there
+    time.sleep(rng.uniform(0, 0.3))
+    broker.start()
+    back = time.monotonic()
+    last = len(journal_records(journal))
+    wait_for(lambda: publisher.poll() is not None or any(seq == last for _, seq in received(subscriber)), f"seq {last}")
+    return time.monotonic() - back
 
 
 def main():
@@ -67,57 +85,48 @@ def main():
     if probe.returncode == UNAVAILABLE:
         print("skipped: 1 test, MQTT is not in this build")
         return SKIPPED
+    with tempfile.TemporaryDirectory(prefix="graft-broker-") as name:
+        summary = run(args, pathlib.Path(name))
+    print(json.dumps(summary, indent=2))
+    return 1 if summary["problems"] else 0
+
+
+def run(args, folder):
     rng = random.Random(args.seed)
     began = time.monotonic()
-    recoveries, problems = [], []
-    with tempfile.TemporaryDirectory(prefix="graft-broker-") as name:
-        folder = pathlib.Path(name)
-        journal = folder / "events.jsonl"
-        broker = Broker(folder)
-        broker.start()
-        subscriber = Subscriber(broker.port)
-        subscriber.start()
-        subscriber.subscribed.wait(TIMEOUT_S)
-        publisher = subprocess.Popen(
-            [args.graft, "events", "replay", "--journal", journal, "--sink", f"mqtt://127.0.0.1:{broker.port}",
-             "--follow"], stderr=subprocess.PIPE, text=True, env=environment())
-        received = lambda: {(e["after"]["id"], e["after"]["seq"]) for e in subscriber.events()}
-        for _ in range(args.kills):
-            write_events(args, folder, journal)  # while the broker is there, or was just killed
-            time.sleep(rng.uniform(0, 0.03))
-            broker.kill()
-            subscriber.subscribed.clear()
-            write_events(args, folder, journal)  # while it is not
-            time.sleep(rng.uniform(0, 0.3))
-            broker.start()
-            back = time.monotonic()
-            last = len(journal_records(journal))
-            wait_for(lambda: any(seq == last for _, seq in received()) or publisher.poll() is not None,
-                     f"seq {last}")
-            recoveries.append(time.monotonic() - back)
+    journal = folder / "events.jsonl"
+    broker = Broker(folder)
+    broker.start()
+    subscriber = Subscriber(broker.port)
+    subscriber.start()
+    publisher = subprocess.Popen(
+        [args.graft, "events", "replay", "--journal", journal, "--sink", f"mqtt://127.0.0.1:{broker.port}", "--follow"],
+        stderr=open(folder / "stderr", "w"), env=environment())
+    try:
+        wait_for(subscriber.subscribed.is_set, "the subscription")
+        recoveries = [kill_once(args, folder, journal, broker, subscriber, publisher, rng) for _ in range(args.kills)]
         publisher.send_signal(signal.SIGTERM)
-        _, err = publisher.communicate(timeout=TIMEOUT_S)
-        if publisher.returncode != 0:
-            problems.append(f"graft ended with {publisher.returncode}: {err}")
-        wanted = [(r["id"], r["seq"]) for r in journal_records(journal)]
-        got = [(e["after"]["id"], e["after"]["seq"]) for e in subscriber.events()]
-        lost = [w for w in wanted if w not in set(got)]
-        strange = [g for g in got if g not in set(wanted)]
-        cursor = json.loads(next(folder.glob("events.jsonl.cursor-*")).read_text())
-        if strange:
-            problems.append(f"events that the journal does not have: {strange[:5]}")
-        if cursor["seq"] != len(wanted):
-            problems.append(f"delivered up to {cursor['seq']} of {len(wanted)}")
-        if lost:
-            problems.append(f"{len(lost)} events did not arrive: {lost[:5]}")
-        subscriber.end()
+        publisher.wait(timeout=TIMEOUT_S)
+    finally:
+        publisher.kill()
         broker.kill()
+        subscriber.end()
+    problems = [f"graft ended with {publisher.returncode}: {(folder / 'stderr').read_text()}"] if publisher.returncode != 0 else []
+    wanted = [(r["id"], r["seq"]) for r in journal_records(journal)]
+    got = received(subscriber)
+    lost = sorted(set(wanted) - set(got))
+    cursor = json.loads(next(folder.glob("events.jsonl.cursor-*")).read_text())
+    if set(got) - set(wanted):
+        problems.append(f"events that the journal does not have: {sorted(set(got) - set(wanted))[:5]}")
+    if cursor["seq"] != len(wanted):
+        problems.append(f"delivered up to {cursor['seq']} of {len(wanted)}")
+    if lost:
+        problems.append(f"{len(lost)} events did not arrive: {lost[:5]}")
     recoveries.sort()
-    print(json.dumps({"kills": args.kills, "events": len(wanted), "received": len(got), "lost": len(lost),
-                      "twice": len(got) - len(set(got)), "recovery_s": {
-                          "median": round(recoveries[len(recoveries) // 2], 2), "most": round(recoveries[-1], 2)},
-                      "seconds": round(time.monotonic() - began, 1), "problems": problems}, indent=2))
-    return 1 if problems else 0
+    return {"kills": args.kills, "events": len(wanted), "received": len(got), "lost": len(lost),
+            "twice": len(got) - len(set(got)),
+            "recovery_s": {"median": round(recoveries[len(recoveries) // 2], 2), "most": round(recoveries[-1], 2)},
+            "seconds": round(time.monotonic() - began, 1), "problems": problems}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import json
 import pathlib
+import random
 import shutil
 import socket
 import struct
@@ -20,9 +21,12 @@ def find_broker():
 
 
 def free_port():
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that systems give to connections: none may take it while the broker is down."""
+    while True:
+        port = random.randint(20000, 32000)
+        with contextlib.closing(socket.socket()) as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class Broker:
@@ -49,7 +53,7 @@ class Broker:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return
             except OSError:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self.process.poll() is not None:
                     raise
                 time.sleep(0.005)
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -137,7 +138,7 @@ TEST_P(DispatcherSlowDown, ConvergesWithinTenServiceTimes) {
 
 INSTANTIATE_TEST_SUITE_P(Rules, DispatcherSlowDown,
                          ::testing::Values(Rule::kProportional, Rule::kEarliestFinish),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& rule) { return std::string(name(rule.param)); });
 
 TEST(Dispatcher, EstimateCountsTheFrameInService) {
   Dispatcher dispatcher({.rule = Rule::kRoundRobin}, {100});

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -77,7 +78,7 @@ TEST_P(DispatchRealTime, RateIsThatOfTheEnginesAndOrderIsKept) {
 INSTANTIATE_TEST_SUITE_P(Rules, DispatchRealTime,
                          ::testing::Values(Rule::kFcfs, Rule::kWeighted, Rule::kProportional,
                                            Rule::kEarliestFinish),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& rule) { return std::string(name(rule.param)); });
 
 TEST(DispatchEngine, LowLatencyNeverGoesBack) {
   const auto outcomes =
