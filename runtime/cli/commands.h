@@ -32,6 +32,7 @@ std::vector<Command> add_export(CLI::App& root);
 std::vector<Command> add_classify(CLI::App& root);
 std::vector<Command> add_package(CLI::App& root);
 std::vector<Command> add_profile(CLI::App& root);
+std::vector<Command> add_quantize(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 /// `graft data mislabels`, below the command `data`.
 Command add_mislabels(CLI::App& data);

@@ -102,6 +102,7 @@ int run(int argc, char** argv) {
   add(add_classify(root));
   add(add_package(root));
   add(add_profile(root));
+  add(add_quantize(root));
   add(add_data(root));
   add(add_inspect(root));
   add(add_schedule(root));
