@@ -137,11 +137,12 @@ struct DepthwiseLoops {
                           Index begin, Index end);
 };
 
-/// 3x3 convolution of x (N,H,W,C) into y (N,H,W,K), stride 1, padding 1, C and K multiples of
-/// kChannelLanes, by tiles of kWinogradTile x kWinogradTile outputs.
+/// 3x3 convolution of x (N,H,W,C) into y (N,P,Q,K), stride 1, C and K multiples of kChannelLanes,
+/// by tiles of kWinogradTile x kWinogradTile outputs.
 inline constexpr Index kWinogradTile = 4;
 struct WinogradGeometry {
-  Index h, w, c, k;
+  Index h, w, c, p, q, k;
+  Index pad_top, pad_left;
 };
 /// y = clamp(sum + bias[k] + residual, lo, hi); NaN stays NaN.
 struct WinogradOutput {
@@ -156,9 +157,13 @@ struct WinogradLoops {
   /// of kChannelLanes out of K.
   void (*filters)(const WinogradGeometry& g, const float* w, bool rotated, float* u, Index begin,
                   Index end);
-  /// Tiles [begin, end) of all examples, row by row. A tile's result does not depend on the range.
+  /// Into how many parts the outputs' channels can be cut.
+  Index (*panels)(const WinogradGeometry& g);
+  /// Panels [first_panel, last_panel) of the tiles [begin, end) of all examples, row by row. A
+  /// result does not depend on the ranges.
   void (*forward)(const WinogradGeometry& g, const float* x, const float* u,
-                  const WinogradOutput& out, float* scratch, Index begin, Index end);
+                  const WinogradOutput& out, float* scratch, Index begin, Index end,
+                  Index first_panel, Index last_panel);
 };
 
 /// Type of a tensor of the loops for 8-bit integers.
