@@ -8,8 +8,8 @@
 #include <algorithm>
 
 #include "kernels/cpu/activation.h"
+#include "kernels/cpu/kept_weights.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/plan_cache.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/simd/simd.h"
 
@@ -22,7 +22,6 @@ constexpr std::int64_t kMinTiles = 48;      // fewer do not pay for the transfor
 constexpr std::int64_t kMinTilesKept = 8;   // fewer do not pay for reading four times the weights
 constexpr double kMaxWaste = 1.5;           // outputs computed for one that is wanted
 constexpr std::int64_t kTilesAThread = 12;  // rows that the loops take at a time
-constexpr std::size_t kMaxFilters = 512;
 
 std::int64_t tiles_along(std::int64_t side) {
   return (side + simd::kWinogradTile - 1) / simd::kWinogradTile;
@@ -52,29 +51,6 @@ const char* why_not(const ConvOptions& o, const Tensor& x, const Tensor& w, cons
   return computed > kMaxWaste * wanted ? "tiles mostly outside the image" : nullptr;
 }
 
-/// Transformed filters, kept per context.
-class WinogradState {
- public:
-  explicit WinogradState(Context&) : filters_(kMaxFilters) {}
-
-  struct Filters {
-    Buffer buffer;
-    std::uint64_t version = 0;
-  };
-  /// Those of the weights at `w`; new ones have version 0.
-  [[nodiscard]] Filters& filters(Context& ctx, const Tensor& w, bool rotated, std::int64_t floats) {
-    const auto address = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(w.data()));
-    return filters_.get({address, w.shape()[0], w.shape()[3], rotated ? 1 : 0}, [&] {
-      Filters made;
-      made.buffer = Buffer(ctx.memory(), static_cast<std::size_t>(floats) * sizeof(float));
-      return made;
-    });
-  }
-
- private:
-  PlanCache<4, Filters> filters_;
-};
-
 void transform(Context& ctx, const simd::WinogradGeometry& g, const Tensor& w, bool rotated,
                float* u) {
   const std::int64_t block = simd::winograd()->filter_floats(g) / (g.k / simd::kChannelLanes);
@@ -96,8 +72,9 @@ simd::WinogradGeometry geometry(const Shape& x, const Shape& y, int pad_top, int
 
 /// Convolves `x` with w, or (rotated) with the filters that give the gradient of w's input.
 void run(Context& ctx, const simd::WinogradGeometry& g, const Tensor& x, const Tensor& w,
-         bool rotated, std::uint64_t w_version, const simd::WinogradOutput& output,
+         bool rotated, std::uint64_t w_version, const simd::ConvOutput& output,
          std::int64_t tiles) {
+  struct Filters;  // the tag of the transformed weights kept here
   const auto& loops = *simd::winograd();
   const std::int64_t filter_floats = loops.filter_floats(g);
   const std::int64_t scratch_floats = loops.scratch_floats(g);
@@ -105,16 +82,13 @@ void run(Context& ctx, const simd::WinogradGeometry& g, const Tensor& x, const T
   const auto temporary = scratch.array<float>(w_version == 0 ? filter_floats : 0);
   const auto work = scratch.array<float>(ctx.threads() * scratch_floats);
   scratch.open(ctx);
-  float* u = temporary.get();
+  const float* u = temporary.get();
   if (w_version == 0) {
-    transform(ctx, g, w, rotated, u);
+    transform(ctx, g, w, rotated, temporary.get());
   } else {
-    auto& kept = ctx.state<WinogradState>().filters(ctx, w, rotated, filter_floats);
-    u = static_cast<float*>(kept.buffer.data());
-    if (kept.version != w_version) {
-      transform(ctx, g, w, rotated, u);
-      kept.version = w_version;
-    }
+    u = ctx.state<KeptWeights<Filters>>().get(
+        ctx, w, rotated ? 1 : 0, filter_floats, w_version,
+        [&](float* to) { transform(ctx, g, w, rotated, to); });
   }
   const auto* from = x.ptr<const float>();
   const std::int64_t panels = loops.panels(g);

@@ -137,18 +137,34 @@ struct DepthwiseLoops {
                           Index begin, Index end);
 };
 
+/// Where sums of products go: y = clamp(sum + bias[k] + residual, lo, hi); NaN stays NaN.
+struct ConvOutput {
+  const float *bias, *residual;  ///< (K) or null; like y, may be y, or null
+  float lo, hi;
+  float* y;
+};
+
+/// 1x1 convolution of x (rows,C) into y (rows,K): rows are pixels.
+struct Conv1x1Geometry {
+  Index rows, c, k;
+};
+struct Conv1x1Loops {
+  Index (*packed_floats)(const Conv1x1Geometry& g);
+  /// w (K,C) in the order in which forward() reads it.
+  void (*pack)(const Conv1x1Geometry& g, const float* w, float* packed);
+  /// Into how many units forward() cuts the work.
+  Index (*units)(const Conv1x1Geometry& g);
+  /// Units [begin, end). A result does not depend on the range.
+  void (*forward)(const Conv1x1Geometry& g, const float* x, const float* packed,
+                  const ConvOutput& out, Index begin, Index end);
+};
+
 /// 3x3 convolution of x (N,H,W,C) into y (N,P,Q,K), stride 1, C and K multiples of kChannelLanes,
 /// by tiles of kWinogradTile x kWinogradTile outputs.
 inline constexpr Index kWinogradTile = 4;
 struct WinogradGeometry {
   Index h, w, c, p, q, k;
   Index pad_top, pad_left;
-};
-/// y = clamp(sum + bias[k] + residual, lo, hi); NaN stays NaN.
-struct WinogradOutput {
-  const float *bias, *residual;  ///< (K) or null; like y, may be y, or null
-  float lo, hi;
-  float* y;
 };
 struct WinogradLoops {
   Index (*filter_floats)(const WinogradGeometry& g);
@@ -161,9 +177,8 @@ struct WinogradLoops {
   Index (*panels)(const WinogradGeometry& g);
   /// Panels [first_panel, last_panel) of the tiles [begin, end) of all examples, row by row. A
   /// result does not depend on the ranges.
-  void (*forward)(const WinogradGeometry& g, const float* x, const float* u,
-                  const WinogradOutput& out, float* scratch, Index begin, Index end,
-                  Index first_panel, Index last_panel);
+  void (*forward)(const WinogradGeometry& g, const float* x, const float* u, const ConvOutput& out,
+                  float* scratch, Index begin, Index end, Index first_panel, Index last_panel);
 };
 
 /// Type of a tensor of the loops for 8-bit integers.
@@ -246,6 +261,7 @@ struct Int8DepthwiseLoops {
 [[nodiscard]] const PoolLoops& pool();
 [[nodiscard]] const DepthwiseLoops& depthwise();
 [[nodiscard]] const Int8Loops& int8();
+[[nodiscard]] const Conv1x1Loops* conv_1x1();              ///< null without AVX-512
 [[nodiscard]] const WinogradLoops* winograd();             ///< null without AVX-512
 [[nodiscard]] const Int8ConvLoops* int8_conv();            ///< null without AVX-512 VNNI
 [[nodiscard]] const Int8DepthwiseLoops* int8_depthwise();  ///< null without AVX-512 VNNI

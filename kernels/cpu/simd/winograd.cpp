@@ -102,8 +102,8 @@ struct Range {
 
 /// Rows x columns of the tile's outputs that are inside the image.
 template <bool kResidual>
-void output_tile(const float* m, Layout layout, Range blocks, const WinogradOutput& out,
-                 Index first, Index row_pitch, Index pixel_pitch, Index rows, Index columns) {
+void output_tile(const float* m, Layout layout, Range blocks, const ConvOutput& out, Index first,
+                 Index row_pitch, Index pixel_pitch, Index rows, Index columns) {
   const float lo = out.lo, hi = out.hi;
   m += blocks.begin * layout.block;
   first += blocks.begin * kLanes;
@@ -264,10 +264,10 @@ Range blocks_of(const WinogradGeometry& g, Index first, Index last) {
 }
 
 void forward(const WinogradGeometry& geometry, const float* x, const float* u,
-             const WinogradOutput& output, float* scratch, Index begin, Index end,
-             Index first_panel, Index last_panel) {
+             const ConvOutput& output, float* scratch, Index begin, Index end, Index first_panel,
+             Index last_panel) {
   const WinogradGeometry g = geometry;
-  WinogradOutput result = output;
+  ConvOutput result = output;
   const Layout in = layout_of(g.c), out = layout_of(g.k);
   const Range blocks = blocks_of(g, first_panel, last_panel);
   float* zeros = scratch;
