@@ -16,6 +16,7 @@
 #include "graph/ir/prune.h"
 #include "models/onnx/import.h"
 #include "models/spec/weight_names.h"
+#include "runtime/model/folding.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/run_dir.h"
 
@@ -239,6 +240,7 @@ Model import_weights(Context& ctx, const std::string& architecture,
   }
   Model model(ctx, std::move(header));
   fill(ctx, model.params(), weights, archive, source);
+  check_folding(model);
   return model;
 }
 
@@ -268,6 +270,7 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
     store(ctx, e, imported.weights.at(e.name), source);
   }
   model.params().bump_version();
+  check_folding(model);
   return model;
 }
 
@@ -299,6 +302,7 @@ Model import_run(Context& ctx, const std::filesystem::path& run_dir) {
     copy_from_host(ctx, trained.entry(trained.find(e.name)).value.data(), value);
   }
   model.params().bump_version();
+  check_folding(model);
   return model;
 }
 

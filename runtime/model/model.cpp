@@ -6,8 +6,6 @@
 #include <numeric>
 #include <utility>
 
-#include "graph/plan/fuse.h"
-
 namespace graft {
 namespace {
 
@@ -32,17 +30,37 @@ void check(const ModelHeader& header) {
 
 Model::Model(Context& ctx, ModelHeader header) : ctx_(&ctx), header_(std::move(header)) {
   check(header_);
-  params_ = std::make_unique<ParamStore>(ctx, header_.graph.param_specs(), DType::kF32);
+  params_ =
+      std::make_unique<ParamStore>(ctx, header_.graph.param_specs(), DType::kF32, Gradients::kNone);
+}
+
+InferenceNet& Model::inference_net() {
+  if (!net_) net_ = std::make_unique<InferenceNet>(*ctx_, header_.graph, *params_);
+  return *net_;
+}
+
+void Model::set_folds(bool folds) {
+  header_.folds = folds;
+  executor_.reset();
+  max_batch_ = 0;
+}
+
+const Graph& Model::inference_graph() {
+  return header_.folds ? inference_net().graph() : header_.graph;
 }
 
 void Model::plan_for(std::int64_t batch) {
   if (batch <= max_batch_) return;
   executor_.reset();
-  executor_ = std::make_unique<Executor>(*ctx_, fuse(header_.graph), *params_,
+  executor_ = std::make_unique<Executor>(*ctx_, inference_graph(),
+                                         header_.folds ? inference_net().params() : *params_,
                                          ExecutorOptions{.max_batch = batch});
-  const data::Preprocess& p = header_.preprocess;
-  staging_ = Tensor::allocate(ctx_->memory(), {batch, p.height, p.width, ImageU8::kChannels});
   max_batch_ = batch;
+}
+
+std::size_t Model::planned_bytes() const {
+  return params_->bytes() + (net_ ? net_->params().bytes() : 0) +
+         (executor_ ? executor_->arena_bytes() : 0) + staging_.bytes();
 }
 
 Executor& Model::executor() {
@@ -52,6 +70,7 @@ Executor& Model::executor() {
 
 std::span<const float> Model::run(const Tensor& x) {
   plan_for(x.shape()[0]);
+  if (header_.folds) net_->follow();
   const Graph& graph = executor_->graph();
   executor_->bind(graph.find(kImageInput), x);
   executor_->forward(Phase::kEval);
@@ -64,14 +83,17 @@ std::span<const float> Model::run(const Tensor& x) {
 std::span<const float> Model::run(std::span<const ImageU8> images) {
   GRAFT_CHECK(!images.empty(), "model: no images");
   const auto batch = static_cast<std::int64_t>(images.size());
-  plan_for(batch);
-  Tensor x = staging_.rows(0, batch);
-  std::vector<float> values(static_cast<std::size_t>(x.numel()));
-  const auto row = static_cast<std::size_t>(x.shape().row_numel());
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    data::apply(header_.preprocess, images[i], std::span(values).subspan(i * row, row));
+  if (staging_.empty() || staging_.shape()[0] < batch) {
+    const data::Preprocess& p = header_.preprocess;
+    staging_ = Tensor::allocate(ctx_->memory(), {batch, p.height, p.width, ImageU8::kChannels});
   }
-  copy_from_host(*ctx_, values.data(), x);
+  Tensor x = staging_.rows(0, batch);
+  pixels_.resize(static_cast<std::size_t>(x.shape().row_numel()));
+  for (std::int64_t i = 0; i < batch; ++i) {
+    data::apply(header_.preprocess, images[static_cast<std::size_t>(i)], pixels_);
+    Tensor row = x.rows(i, 1);
+    copy_from_host(*ctx_, pixels_.data(), row);
+  }
   return run(x);
 }
 

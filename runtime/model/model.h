@@ -13,6 +13,7 @@
 #include "graph/exec/executor.h"
 #include "models/spec/model_spec.h"
 #include "runtime/data/preprocess.h"
+#include "runtime/model/inference_net.h"
 
 namespace graft {
 
@@ -33,6 +34,8 @@ struct ModelHeader {
   data::Preprocess preprocess;
   std::vector<std::string> labels;  ///< one a class; empty for a feature extractor
   std::string origin;               ///< where the weights came from, for people
+  /// The inference form runs, with batch norms folded; else the graph as it is written.
+  bool folds = true;
 
   [[nodiscard]] bool classifies() const { return graph.outputs().front().name == kLogits; }
   [[nodiscard]] ValueId output() const { return graph.outputs().front().value; }
@@ -45,7 +48,9 @@ struct Prediction {
   double probability = 0;  ///< softmax of the logits
 };
 
-/// A model in memory, ready to run in evaluation. Its threads are those of the context, which
+/// A model in memory, ready to run in evaluation: in its inference form (graph/plan/inference.h)
+/// unless folding was found to move its outputs. The weights as written are kept beside the folded
+/// ones, for export and further training. Its threads are those of the context, which
 /// several models may share: one budget for all of them. One thread per context at a time.
 class Model {
  public:
@@ -73,6 +78,13 @@ class Model {
   /// run() on decoded images.
   [[nodiscard]] std::span<const float> run(std::span<const ImageU8> images);
 
+  /// Whether to run the inference form. The next run plans anew.
+  void set_folds(bool folds);
+  /// What run() runs.
+  [[nodiscard]] const Graph& inference_graph();
+  /// Bytes of parameters, planned activations and own input for the largest batch so far.
+  [[nodiscard]] std::size_t planned_bytes() const;
+
   /// What run() ran on last, for profiles. Throws Error(kInvalidArgument) before the first run.
   [[nodiscard]] Executor& executor();
 
@@ -84,13 +96,16 @@ class Model {
 
  private:
   void plan_for(std::int64_t batch);
+  [[nodiscard]] InferenceNet& inference_net();
 
   Context* ctx_;
   ModelHeader header_;
   std::unique_ptr<ParamStore> params_;
+  std::unique_ptr<InferenceNet> net_;  // made when it is needed first
   std::unique_ptr<Executor> executor_;
   std::int64_t max_batch_ = 0;
   Tensor staging_;             // (max_batch, H, W, 3)
+  std::vector<float> pixels_;  // of one image
   std::vector<float> values_;  // of the last run
 };
 

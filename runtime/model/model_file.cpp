@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MODEL.graft: a safetensors archive. Metadata: graft_model (the format's number), architecture or
-// graph, norm, output and output_node, preprocess, labels (JSON), origin, sha256 of all the others
-// and of the weights.
+// graph, norm, output and output_node, preprocess, labels (JSON), origin, folds, sha256 of all the
+// others and of the weights.
 #include <algorithm>
 #include <span>
 #include <utility>
@@ -12,6 +12,7 @@
 #include "engine/io/json.h"
 #include "graph/ir/prune.h"
 #include "models/spec/graph_json.h"
+#include "runtime/model/folding.h"
 #include "runtime/model/model.h"
 #include "runtime/train/weights.h"
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr const char* kFormatKey = "graft_model";
 constexpr const char* kHashKey = "sha256";
+constexpr const char *kFoldsKey = "folds", *kYes = "yes", *kNo = "no";
 constexpr std::size_t kMaxLabels = 1'000'000;
 
 std::string content_hash(Context& ctx, const ArchiveMetadata& metadata, const ParamStore& params) {
@@ -43,7 +45,8 @@ ArchiveMetadata metadata_of(const ModelHeader& h) {
                        {"output", h.graph.outputs().front().name},
                        {"preprocess", data::to_json(h.preprocess).dump()},
                        {"labels", Json(h.labels).dump()},
-                       {"origin", h.origin}};
+                       {"origin", h.origin},
+                       {kFoldsKey, h.folds ? kYes : kNo}};
   if (h.architecture.empty()) {
     m["graph"] = to_json(h.graph).dump();
   } else {
@@ -126,6 +129,7 @@ ModelHeader read_header(const Metadata& m) {
   h.preprocess = data::preprocess_from_json(m.json("preprocess"), m.source());
   h.labels = read_labels(m);
   h.origin = m.text("origin");
+  h.folds = !m.has(kFoldsKey) || m.text(kFoldsKey) == kYes;
   if (m.has("architecture")) {
     h.architecture = m.text("architecture");
     h.graph = rebuild(m, h);
@@ -162,6 +166,8 @@ Model Model::load(Context& ctx, const std::filesystem::path& path) {
       fail(Errc::kModel, path.string(), ": damaged, its contents do not have the SHA-256 ",
            metadata.text(kHashKey), "; import or copy it again");
     }
+    // Files from before the check was made at import.
+    if (!metadata.has(kFoldsKey)) check_folding(model);
     return model;
   } catch (const Error& e) {
     // What a caller would be blamed for elsewhere is here the file's fault.

@@ -58,6 +58,17 @@ class Models(GraftTest):
         self.assertLessEqual(bench["ms_p50"], bench["ms_max"])
         self.graft("bench", "inference", "--model", self.model, "--dtype", "int8", code=UNAVAILABLE)
 
+    def test_inspect_shows_the_graph_before_and_after_the_passes(self):
+        self.train_and_import()
+        for model in (self.model, "small_cnn"):
+            before, _ = self.graft("inspect", "graph", "--model", model, "--stage", "before")
+            after, _ = self.graft("inspect", "graph", "--model", model, "--stage", "after")
+            self.assert_names(before, "Conv2d", "BatchNorm2d", "Activation")
+            self.assert_names(after, "FusedConv2d", "+relu")
+            self.assertNotIn("BatchNorm2d", after)
+            self.assertNotIn("trainable", after)
+        self.graft("inspect", "graph", "--model", self.model, "--freeze", "conv1", code=USAGE)
+
     def test_onnx_there_and_back_gives_the_same_logits(self):
         self.train_and_import()
         onnx, back = self.folder / "m.onnx", self.folder / "back.graft"

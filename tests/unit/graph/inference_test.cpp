@@ -8,6 +8,7 @@
 #include "graph/exec/param_derivation.h"
 #include "graph/plan/fuse.h"
 #include "graph/plan/int8.h"
+#include "layers/nn/pool.h"
 #include "tests/support/fails_with.h"
 #include "tests/unit/graph/net.h"
 
@@ -78,6 +79,18 @@ TEST(InferenceForm, WorksOnAnUnfusedGraphToo) {
   const Graph b = inference_form(fuse(zoo_graph("resnet8", 16))).graph;
   EXPECT_EQ(a.nodes().size(), b.nodes().size());
   EXPECT_EQ(count_of(a, "FusedConv2d"), 7u);
+}
+
+TEST(InferenceForm, WhatNoOutputNeedsIsGone) {
+  Graph g = zoo_graph("resnet8", 16);
+  const std::size_t nodes = inference_form(g).graph.nodes().size();
+  const ValueId conv = g.find("layer1.0.conv1");
+  g.add("dead.pool", std::make_shared<GlobalAvgPool>(), {conv});
+  g.input("unread", {1, 4});
+  const Graph form = inference_form(g).graph;
+  EXPECT_EQ(form.find("dead.pool"), kNoValue);
+  EXPECT_NE(form.find("unread"), kNoValue);  // callers bind it
+  EXPECT_EQ(form.nodes().size(), nodes + 1);
 }
 
 TEST(InferenceForm, HasNoBackward) {
