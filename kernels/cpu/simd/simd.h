@@ -126,9 +126,11 @@ struct DepthwiseGeometry {
   Index stride, pad_top, pad_left;
 };
 struct DepthwiseLoops {
-  /// Rows [begin, end) of the N*P output rows, clamped to [lo, hi]; NaN stays NaN. bias (C).
+  /// Rows [begin, end) of the N*P output rows, clamped to [lo, hi]; NaN stays NaN. bias (C); zeros
+  /// (C); sink: scratch (C).
   void (*forward)(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
-                  float lo, float hi, float* y, Index begin, Index end);
+                  float lo, float hi, float* y, const float* zeros, float* sink, Index begin,
+                  Index end);
   /// Rows [begin, end) of the N*H input rows, any stride. Stride 1 is faster as a forward.
   void (*backward_data)(const DepthwiseGeometry& g, const float* dy, const float* w, float* dx,
                         Index begin, Index end);
