@@ -2,7 +2,10 @@
 // Measured (Zen 5, AVX-512, one thread, N=128), ms forward, data, weights, in brackets oneDNN 2.6:
 // 32x32x96 3.7 (6.2), 3.8 (8.1), 3.6 (7.3); 16x16x192 1.5 (2.8), 1.5 (4.4), 1.5 (3.9); 8x8x384
 // 0.7 (1.3), 0.7 (1.7), 0.7 (1.5); 4x4x960 0.46 (0.42), 0.45 (1.1), 0.52 (0.43); 32x32x144 with
-// stride 2 4.3 (3.9), 2.9 (5.9), 4.2 (4.8). A copy of 32x32x96 takes 2.3.
+// stride 2 4.3 (3.9), 2.9 (5.9), 4.2 (4.8). A copy of 32x32x96 takes 2.3. The forward by blocks of
+// 2x7 outputs is newer; N=1, us, in brackets row by row: 112x112x32 49 (72), 56x56x128 46 (84),
+// 28x28x256 27 (45), 14x14x512 17 (27), 7x7x1024 11 (19); stride 2: 112x112x64 46 (57), 56x56x128
+// 27 (35).
 #include "kernels/cpu/depthwise.h"
 
 #include <algorithm>

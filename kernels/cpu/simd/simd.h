@@ -214,6 +214,7 @@ struct Int8ConvGeometry {
   Index h, w, c, p, q, k;
   Index r, s;  ///< of the filter
   Index stride, pad_top, pad_left;
+  bool in_place = false;  ///< 1x1, stride 1, C a multiple of 16, x unsigned: x is read, not copied
 };
 /// y = narrow(clamp(scale[k] * (sum + start[k]) + shift[k] + residual_scale * residual, lo, hi)).
 /// Rounds to the nearest even integer; kU8 wants lo >= 0. scale, shift and start are padded to
