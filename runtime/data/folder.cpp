@@ -83,7 +83,10 @@ Folder::Folder(const fs::path& folder, Split split, const FolderOptions& options
   }
   const bool has_train = is_folder(folder / "train");
   const fs::path train_folder = has_train ? folder / "train" : folder;
-  const auto test_folder = has_train ? find_test_folder(folder) : std::nullopt;
+  const auto test_folder = !has_train ? std::nullopt
+                           : options.test_folder.empty()
+                               ? find_test_folder(folder)
+                               : std::optional(folder / options.test_folder);
   list_classes(train_folder);
   list_files(split == Split::kTest && test_folder ? *test_folder : train_folder);
   const double share = kDefaultBadShare * static_cast<double>(files_.size());
@@ -182,6 +185,16 @@ void Folder::verify_all() {
   files_ = std::move(good);
 }
 
+ImageSize Folder::image_size() const {
+  if (options_.preprocess) return {options_.preprocess->height, options_.preprocess->width};
+  return {options_.size, options_.size};
+}
+
+std::string Folder::example_name(std::int64_t id) const {
+  GRAFT_CHECK(id >= 0 && id < size(), "id ", id, " of ", size());
+  return files_[static_cast<std::size_t>(id)].path;
+}
+
 int Folder::label(std::int64_t id) const {
   GRAFT_CHECK(id >= 0 && id < size(), "id ", id, " of ", size());
   return files_[static_cast<std::size_t>(id)].label;
@@ -249,7 +262,8 @@ bool Folder::load(std::int64_t id, const Use& use) const {
 
 bool Folder::decode(std::int64_t id, std::span<std::uint8_t> hwc) const {
   return load(id, [&](const ImageU8& image) {
-    const ImageU8 fitted = resize_and_center_crop(image, options_.size);
+    const ImageU8 fitted = options_.preprocess ? fit(*options_.preprocess, image)
+                                               : resize_and_center_crop(image, options_.size);
     std::memcpy(hwc.data(), fitted.pixels.data(), hwc.size());
   });
 }
@@ -269,7 +283,8 @@ void Folder::add_bad(std::int64_t id, const std::string& reason) const {
 
 std::string Folder::fingerprint() const {
   Sha256 hash;
-  hash.update(detail::cat("folder size ", options_.size, "\n"));
+  hash.update(options_.preprocess ? to_json(*options_.preprocess).dump()
+                                  : detail::cat("folder size ", options_.size, "\n"));
   for (const File& f : files_) hash.update(detail::cat(f.path, "\t", f.bytes, "\t", f.label, "\n"));
   return hash.hex();
 }

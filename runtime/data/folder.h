@@ -7,12 +7,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/device/memory.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/preprocess.h"
 
 namespace graft::data {
 
@@ -20,7 +22,11 @@ namespace graft::data {
 [[nodiscard]] bool is_image_file(const std::filesystem::path& path);
 
 struct FolderOptions {
-  int size = 32;              ///< side of the square that every image is brought to
+  int size = 32;  ///< side of the square that every image is brought to
+  /// Brings images to size instead, as a model's input; its values are not normalised here.
+  std::optional<Preprocess> preprocess = {};
+  /// Folder beside train/ that tests; empty: the first of test, val, valid, validation.
+  std::string test_folder = {};
   double holdout = 0.1;       ///< share of every class that tests, where there is no test folder
   std::int64_t max_bad = -1;  ///< bad files endured; -1: 0.1 % of the files, 1 at least
   bool whole = false;         ///< nothing is held out: both splits are all images
@@ -43,9 +49,10 @@ class Folder final : public Dataset {
   std::string name() const override { return name_; }
   std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
   const std::vector<std::string>& class_names() const override { return class_names_; }
-  ImageSize image_size() const override { return {options_.size, options_.size}; }
+  ImageSize image_size() const override;
   int label(std::int64_t id) const override;
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override;
+  std::string example_name(std::int64_t id) const override;
   ImageU8 original(std::int64_t id) const override;
   /// Of relative paths, file sizes and options; the contents are not read.
   std::string fingerprint() const override;

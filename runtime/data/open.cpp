@@ -83,19 +83,6 @@ void read_share(const DataSpec& spec, const std::string& key, double& to) {
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
-DatasetPtr open_folder(const DataSpec& spec, Split split) {
-  constexpr int kLargestSide = 4096;
-  FolderOptions options;
-  read_option(spec, "size", 1, kLargestSide,
-              [&](std::int64_t v) { options.size = static_cast<int>(v); });
-  read_option(spec, "max_bad", 0, kMost, [&](std::int64_t v) { options.max_bad = v; });
-  read_option(spec, "whole", 0, 1, [&](std::int64_t v) { options.whole = v == 1; });
-  read_option(spec, "verify", 0, 1, [&](std::int64_t v) { options.verify = v == 1; });
-  read_option(spec, "cache", 0, kMost, [&](std::int64_t v) { options.cache_mib = v; });
-  read_share(spec, "holdout", options.holdout);
-  return std::make_shared<Folder>(spec.folder, split, options);
-}
-
 DatasetPtr open_synthetic(const DataSpec& spec, Split split) {
   constexpr std::int64_t kMostExamples = 1'000'000;
   SyntheticOptions options;
@@ -145,11 +132,26 @@ const char* data_spec_help() {
          "DIR/{train,test}/CLASS/FILE";
 }
 
+FolderOptions folder_options(const DataSpec& spec) {
+  constexpr int kLargestSide = 4096;
+  FolderOptions options;
+  read_option(spec, "size", 1, kLargestSide,
+              [&](std::int64_t v) { options.size = static_cast<int>(v); });
+  read_option(spec, "max_bad", 0, kMost, [&](std::int64_t v) { options.max_bad = v; });
+  read_option(spec, "whole", 0, 1, [&](std::int64_t v) { options.whole = v == 1; });
+  read_option(spec, "verify", 0, 1, [&](std::int64_t v) { options.verify = v == 1; });
+  read_option(spec, "cache", 0, kMost, [&](std::int64_t v) { options.cache_mib = v; });
+  read_share(spec, "holdout", options.holdout);
+  return options;
+}
+
 DatasetPtr open_dataset(const DataSpec& spec, Split split) {
   if (spec.kind == "cifar10") return std::make_shared<Cifar>(cifar10_layout(), spec.folder, split);
   if (spec.kind == "cifar100")
     return std::make_shared<Cifar>(cifar100_layout(), spec.folder, split);
-  if (spec.kind == "folder") return open_folder(spec, split);
+  if (spec.kind == "folder") {
+    return std::make_shared<Folder>(spec.folder, split, folder_options(spec));
+  }
   GRAFT_CHECK(spec.kind == "synthetic", "data kind ", spec.kind);
   return open_synthetic(spec, split);
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "runtime/data/dataset.h"
+#include "runtime/data/folder.h"
 
 namespace graft::data {
 
@@ -24,6 +25,9 @@ struct DataSpec {
 
 /// One line per kind for --help.
 [[nodiscard]] const char* data_spec_help();
+
+/// Options of a spec of kind `folder`. Throws Error(kUsage) for a value out of range.
+[[nodiscard]] FolderOptions folder_options(const DataSpec& spec);
 
 /// Throws Error(kUsage) for a value out of range, Error(kData) for what is on the disk.
 [[nodiscard]] DatasetPtr open_dataset(const DataSpec& spec, Split split);

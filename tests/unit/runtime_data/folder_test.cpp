@@ -75,6 +75,26 @@ TEST(Folder, ReadsSplitsWithSortedClasses) {
   }
 }
 
+TEST(Folder, FitsImagesToAModelsInput) {
+  const TempFolder folder;
+  add_split(folder, "train", 2);
+  add_split(folder, "val", 1);
+  add_split(folder, "test", 1);
+  const Preprocess preprocess = parse_preprocess("keras:order=bgr", 12, 16);
+  ImageU8 red(20, 30);
+  for (std::size_t i = 0; i < red.pixels.size(); i += 3) red.pixels[i] = 200;
+  atomic_write(folder / "val/ant/img100.png", encode_png(red));
+  const Folder val(folder.path(), Split::kTest, {.preprocess = preprocess, .test_folder = "val"});
+  EXPECT_EQ(val.image_size(), (ImageSize{12, 16}));
+  EXPECT_EQ(val.example_name(0), "val/ant/img100.png");
+  std::vector<std::uint8_t> pixels(val.image_size().bytes());
+  val.read(0, pixels);
+  EXPECT_EQ(pixels[0], 0);
+  EXPECT_EQ(pixels[2], 200);
+  const Folder plain(folder.path(), Split::kTest, {.size = 12, .test_folder = "val"});
+  EXPECT_NE(val.fingerprint(), plain.fingerprint());
+}
+
 TEST(Folder, HoldsOutAShareOfEveryClass) {
   const TempFolder folder;
   add_class(folder, "ant", 0, 20);
