@@ -193,13 +193,17 @@ FileHandle::~FileHandle() {
 FileReader::FileReader(const fs::path& path)
     : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (file_.fd() == -1) fail(Errc::kIo, "cannot open ", path.string(), ": ", describe(errno));
+  size_ = current_size();
+}
+
+std::uint64_t FileReader::current_size() const {
   struct stat info {};
   if (::fstat(file_.fd(), &info) == -1) {
-    fail(Errc::kIo, "cannot examine ", path.string(), ": ", describe(errno));
+    fail(Errc::kIo, "cannot examine ", path_.string(), ": ", describe(errno));
   }
   if (!S_ISREG(info.st_mode))
-    fail(Errc::kIo, "cannot read ", path.string(), ": not a regular file");
-  size_ = static_cast<std::uint64_t>(info.st_size);
+    fail(Errc::kIo, "cannot read ", path_.string(), ": not a regular file");
+  return static_cast<std::uint64_t>(info.st_size);
 }
 
 void FileReader::read_at(std::uint64_t offset, void* to, std::uint64_t bytes) const {
@@ -285,7 +289,7 @@ void AppendFile::truncate(std::uint64_t size) {
   size_ = size;
 }
 
-void rename_folder(const fs::path& from, const fs::path& to) {
+void rename_path(const fs::path& from, const fs::path& to) {
   if (faultable([&] { return ::rename(from.c_str(), to.c_str()); }) == -1) {
     fail_write("create", to, errno, 0);
   }

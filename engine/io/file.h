@@ -33,6 +33,8 @@ class FileReader {
  public:
   explicit FileReader(const std::filesystem::path& path);
   [[nodiscard]] std::uint64_t size() const { return size_; }
+  /// Of a file that another writer appends to: its size now.
+  [[nodiscard]] std::uint64_t current_size() const;
   /// Exactly `bytes` bytes from `offset`; a file that has become shorter is an error.
   void read_at(std::uint64_t offset, void* to, std::uint64_t bytes) const;
 
@@ -80,9 +82,9 @@ class AppendFile {
 /// Creates the folder and its parents; one that exists is fine.
 void make_folder(const std::filesystem::path& path);
 
-/// Gives a finished folder its final name, which must not exist, and returns when that is on the
-/// disk.
-void rename_folder(const std::filesystem::path& from, const std::filesystem::path& to);
+/// Gives a finished file or folder its final name, which must not exist, and returns when that is
+/// on the disk.
+void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// Makes writes of this process fail, for tests of what happens then.
 struct WriteFault {

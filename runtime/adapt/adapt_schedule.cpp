@@ -38,7 +38,7 @@ void take_snapshot(const fs::path& run, const fs::path& to) {
   fs::copy(checkpoints.front(), unfinished / "ckpt" / checkpoints.front().filename(), error);
   if (!error) fs::copy(run / "run.json", unfinished / "run.json", error);
   if (error) fail(Errc::kIo, "cannot copy ", checkpoints.front().string(), ": ", error.message());
-  rename_folder(unfinished, to);
+  rename_path(unfinished, to);
 }
 
 }  // namespace

@@ -24,17 +24,22 @@ struct Command {
 std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_compare(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_adapt(CLI::App& root, const std::vector<std::string>& arguments);
+std::vector<Command> add_finetune(CLI::App& root);
 std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
 std::vector<Command> add_import(CLI::App& root);
 std::vector<Command> add_export(CLI::App& root);
 std::vector<Command> add_classify(CLI::App& root);
+std::vector<Command> add_package(CLI::App& root);
 std::vector<Command> add_profile(CLI::App& root);
+std::vector<Command> add_quantize(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 /// `graft data mislabels`, below the command `data`.
 Command add_mislabels(CLI::App& data);
 std::vector<Command> add_inspect(CLI::App& root);
+std::vector<Command> add_events(CLI::App& root);
 std::vector<Command> add_schedule(CLI::App& root);
+std::vector<Command> add_dispatch(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);
 std::vector<Command> add_version(CLI::App& root);
 

@@ -6,6 +6,9 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/device/thread_budget.h"
+#include "graph/plan/int8.h"
+
 namespace graft {
 namespace {
 
@@ -28,34 +31,50 @@ void check(const ModelHeader& header) {
 
 }  // namespace
 
+Graph stored_graph(const ModelHeader& header) {
+  if (!header.quantization) return header.graph;
+  const Graph inference = inference_form(header.graph).graph;
+  const auto candidates = int8_layers(inference);
+  for (const std::string& name : header.quantization->floating) {
+    GRAFT_CHECK(std::find(candidates.begin(), candidates.end(), name) != candidates.end(),
+                "model: ", name, " is no layer that could be 8-bit");
+  }
+  return int8_form(inference, header.quantization->floating).derived.graph;
+}
+
 Model::Model(Context& ctx, ModelHeader header) : ctx_(&ctx), header_(std::move(header)) {
   check(header_);
-  params_ =
-      std::make_unique<ParamStore>(ctx, header_.graph.param_specs(), DType::kF32, Gradients::kNone);
+  stored_ = stored_graph(header_);
+  params_ = std::make_unique<ParamStore>(ctx, stored_.param_specs(), DType::kF32, Gradients::kNone);
 }
 
 InferenceNet& Model::inference_net() {
-  if (!net_) net_ = std::make_unique<InferenceNet>(*ctx_, header_.graph, *params_);
+  if (!net_) net_ = std::make_unique<InferenceNet>(*ctx_, stored_, *params_);
   return *net_;
 }
 
 void Model::set_folds(bool folds) {
+  GRAFT_CHECK(!header_.quantization, "model: an 8-bit model runs as it is");
   header_.folds = folds;
   executor_.reset();
   max_batch_ = 0;
 }
 
-const Graph& Model::inference_graph() {
-  return header_.folds ? inference_net().graph() : header_.graph;
-}
+const Graph& Model::inference_graph() { return runs_folded() ? inference_net().graph() : stored_; }
 
 void Model::plan_for(std::int64_t batch) {
   if (batch <= max_batch_) return;
   executor_.reset();
   executor_ = std::make_unique<Executor>(*ctx_, inference_graph(),
-                                         header_.folds ? inference_net().params() : *params_,
+                                         runs_folded() ? inference_net().params() : *params_,
                                          ExecutorOptions{.max_batch = batch});
+  executor_->set_observer(observer_);
   max_batch_ = batch;
+}
+
+void Model::set_observer(Executor::Observer observer) {
+  observer_ = std::move(observer);
+  if (executor_) executor_->set_observer(observer_);
 }
 
 std::size_t Model::planned_bytes() const {
@@ -69,8 +88,9 @@ Executor& Model::executor() {
 }
 
 std::span<const float> Model::run(const Tensor& x) {
+  const ThreadBudget::Lease lease(ThreadBudget::process(), ctx_->threads());
   plan_for(x.shape()[0]);
-  if (header_.folds) net_->follow();
+  if (runs_folded()) net_->follow();
   const Graph& graph = executor_->graph();
   executor_->bind(graph.find(kImageInput), x);
   executor_->forward(Phase::kEval);

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "kernels/api/gemm.h"
+#include "runtime/report/statistics.h"
 
 namespace graft {
 namespace {
@@ -13,14 +14,10 @@ using Clock = std::chrono::steady_clock;
 constexpr int kWarmUp = 3;
 constexpr double kMsPerSecond = 1000;
 
+using report::median;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 /// Least seconds of `run` over a few tries.
@@ -105,15 +102,14 @@ ModelProfile profile_model(Context& ctx, Model& model, std::int64_t batch, int r
   out.threads = ctx.threads();
   out.roof = measure_roof(ctx);
   out.total_ms = median(time_model(ctx, model, batch, runs));
-  Executor& executor = model.executor();
-  const Graph& graph = executor.graph();
+  const Graph& graph = model.inference_graph();
   std::vector<std::vector<double>> ms(graph.nodes().size());
-  executor.set_observer([&ms](ValueId node, bool, double seconds) {
+  model.set_observer([&ms](ValueId node, bool, double seconds) {
     ms[static_cast<std::size_t>(node)].push_back(kMsPerSecond * seconds);
   });
   const Tensor x = grey_images(ctx, model, batch);
   for (int i = 0; i < runs; ++i) (void)model.run(x);
-  executor.set_observer({});
+  model.set_observer({});
   for (std::size_t i = 0; i < ms.size(); ++i) {
     if (ms[i].empty()) continue;
     LayerProfile layer = describe(graph, static_cast<ValueId>(i), batch);

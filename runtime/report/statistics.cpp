@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 
@@ -28,6 +29,21 @@ double probability_within(double t, std::int64_t degrees) {
 }
 
 }  // namespace
+
+ShareInterval wilson_95(std::int64_t successes, std::int64_t n) {
+  GRAFT_CHECK(successes >= 0 && successes <= n, successes, " of ", n);
+  if (n == 0) return {};
+  constexpr double kZ = 1.959963984540054;  // normal quantile of 0.975
+  const auto trials = static_cast<double>(n);
+  const double share = static_cast<double>(successes) / trials;
+  const double shrink = 1 + kZ * kZ / trials;
+  const double centre = (share + kZ * kZ / (2 * trials)) / shrink;
+  const double half =
+      kZ / shrink * std::sqrt(share * (1 - share) / trials + kZ * kZ / (4 * trials * trials));
+  // The bounds of 0 and of n successes are exact; rounding must not leave them beside the share.
+  return {successes == 0 ? 0 : std::max(0.0, centre - half),
+          successes == n ? 1 : std::min(1.0, centre + half)};
+}
 
 double student_t_95(std::int64_t degrees) {
   GRAFT_CHECK(degrees >= 1, degrees, " degrees of freedom");
@@ -70,6 +86,13 @@ std::vector<double> quantiles(std::span<const float> values, std::int64_t count)
     out.push_back((1 - share) * double{sorted[below]} + share * double{sorted[above]});
   }
   return out;
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 }  // namespace graft::report

@@ -83,8 +83,8 @@ void CheckpointManager::save(Network& network, const CheckpointExtra& extra,
     fs::remove_all(replaced, ignored);
     // Aside by one rename: removing it here could leave half a checkpoint under a checkpoint's
     // name.
-    if (fs::exists(target)) rename_folder(target, replaced);
-    rename_folder(temporary, target);
+    if (fs::exists(target)) rename_path(target, replaced);
+    rename_path(temporary, target);
     fs::remove_all(replaced, ignored);
   } catch (...) {
     fs::remove_all(temporary, ignored);
