@@ -7,9 +7,9 @@
 
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/plan_cache.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/simd/simd.h"
+#include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
 namespace {

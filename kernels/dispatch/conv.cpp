@@ -5,6 +5,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/winograd.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/conv.h"
@@ -12,7 +13,22 @@
 namespace graft::kernels {
 namespace {
 
+/// why_not of cuDNN: looks at the first tensor.
+template <class... A>
+const char* cudnn_why_not(const ConvOptions&, A... args) {
+  const char* reason = nullptr;
+  const auto look = [&]<class T>(const T& a) {
+    if constexpr (std::is_same_v<T, Tensor>) reason = cuda::cudnn_why_not(a);
+    return std::is_same_v<T, Tensor>;
+  };
+  (void)(look(args) || ...);
+  return reason;
+}
+
 constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_fwd_why_not, cuda::depthwise_fwd},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_fwd},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_fwd},
     {"depthwise", Backend::kCpu, cpu::depthwise_fwd_why_not, cpu::depthwise_fwd},
     {"gemm", Backend::kCpu, cpu::conv_1x1_fwd_why_not, cpu::conv_1x1_fwd},
     {"winograd", Backend::kCpu, cpu::winograd_fwd_why_not, cpu::winograd_fwd},
@@ -20,12 +36,18 @@ constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
     {"ref", Backend::kRef, never, ref::conv_fwd},
 };
 constexpr Impl<decltype(conv_fused_fwd)> kConvFusedFwd[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_fused_fwd_why_not, cuda::depthwise_fused_fwd},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_fused_fwd},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_fused_fwd},
     {"depthwise", Backend::kCpu, cpu::depthwise_fused_fwd_why_not, cpu::depthwise_fused_fwd},
     {"winograd", Backend::kCpu, cpu::winograd_fused_fwd_why_not, cpu::winograd_fused_fwd},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_fused_fwd},
     {"ref", Backend::kRef, never, ref::conv_fused_fwd},
 };
 constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_bwd_data_why_not, cuda::depthwise_bwd_data},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_bwd_data},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_bwd_data},
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_data_why_not, cpu::depthwise_bwd_data},
     {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_data_why_not, cpu::conv_1x1_bwd_data},
     {"winograd", Backend::kCpu, cpu::winograd_bwd_data_why_not, cpu::winograd_bwd_data},
@@ -33,6 +55,9 @@ constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
     {"ref", Backend::kRef, never, ref::conv_bwd_data},
 };
 constexpr Impl<decltype(conv_bwd_weight)> kConvBwdWeight[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_bwd_weight_why_not, cuda::depthwise_bwd_weight},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_bwd_weight},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_bwd_weight},
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_weight_why_not, cpu::depthwise_bwd_weight},
     {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_weight_why_not, cpu::conv_1x1_bwd_weight},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_bwd_weight},

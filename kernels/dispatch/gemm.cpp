@@ -2,6 +2,7 @@
 #include "kernels/api/gemm.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/gemm.h"
@@ -9,15 +10,27 @@
 namespace graft::kernels {
 namespace {
 
+/// why_not of cuBLASLt: looks at the first tensor.
+template <class... A>
+const char* cublaslt_why_not(const Tensor& first, A...) {
+  return cuda::cublaslt_why_not(first);
+}
+
 constexpr Impl<decltype(linear_fwd)> kLinearFwd[] = {
+    {"cublaslt", Backend::kCuda, cublaslt_why_not, cuda::cublaslt_linear_fwd},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_linear_fwd},
     {"onednn", Backend::kCpu, unless_f32, cpu::linear_fwd},
     {"ref", Backend::kRef, never, ref::linear_fwd},
 };
 constexpr Impl<decltype(linear_bwd_data)> kLinearBwdData[] = {
+    {"cublaslt", Backend::kCuda, cublaslt_why_not, cuda::cublaslt_linear_bwd_data},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_linear_bwd_data},
     {"onednn", Backend::kCpu, unless_f32, cpu::linear_bwd_data},
     {"ref", Backend::kRef, never, ref::linear_bwd_data},
 };
 constexpr Impl<decltype(linear_bwd_weight)> kLinearBwdWeight[] = {
+    {"cublaslt", Backend::kCuda, cublaslt_why_not, cuda::cublaslt_linear_bwd_weight},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_linear_bwd_weight},
     {"onednn", Backend::kCpu, unless_f32, cpu::linear_bwd_weight},
     {"ref", Backend::kRef, never, ref::linear_bwd_weight},
 };

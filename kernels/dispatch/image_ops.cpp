@@ -2,6 +2,7 @@
 #include "kernels/api/image_ops.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/image_ops.h"
@@ -13,6 +14,7 @@ constexpr int kChannels = 3;
 constexpr int kLevels = 256;
 
 constexpr Impl<decltype(u8_to_float)> kU8ToFloat[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::u8_to_float},
     {"simd", Backend::kCpu, never, cpu::u8_to_float},
     {"ref", Backend::kRef, never, ref::u8_to_float},
 };

@@ -2,6 +2,7 @@
 #include "kernels/api/norm.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/norm.h"
@@ -10,22 +11,27 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(batch_norm_fwd_train)> kBatchNormFwdTrain[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::batch_norm_fwd_train},
     {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_fwd_train},
     {"ref", Backend::kRef, never, ref::batch_norm_fwd_train},
 };
 constexpr Impl<decltype(batch_norm_fwd_eval)> kBatchNormFwdEval[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::batch_norm_fwd_eval},
     {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_fwd_eval},
     {"ref", Backend::kRef, never, ref::batch_norm_fwd_eval},
 };
 constexpr Impl<decltype(batch_norm_bwd)> kBatchNormBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::batch_norm_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_bwd},
     {"ref", Backend::kRef, never, ref::batch_norm_bwd},
 };
 constexpr Impl<decltype(group_norm_fwd)> kGroupNormFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::group_norm_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::group_norm_fwd},
     {"ref", Backend::kRef, never, ref::group_norm_fwd},
 };
 constexpr Impl<decltype(group_norm_bwd)> kGroupNormBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::group_norm_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::group_norm_bwd},
     {"ref", Backend::kRef, never, ref::group_norm_bwd},
 };

@@ -2,6 +2,7 @@
 #include "kernels/api/softmax_xent.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/softmax_xent.h"
@@ -10,17 +11,21 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(softmax_xent_fwd)> kSoftmaxXentFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax_xent_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::softmax_xent_fwd},
     {"ref", Backend::kRef, never, ref::softmax_xent_fwd},
 };
 constexpr Impl<decltype(softmax_xent_bwd)> kSoftmaxXentBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax_xent_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::softmax_xent_bwd},
     {"ref", Backend::kRef, never, ref::softmax_xent_bwd},
 };
 constexpr Impl<decltype(softmax_scores)> kSoftmaxScores[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax_scores},
     {"ref", Backend::kRef, never, ref::softmax_scores},
 };
 constexpr Impl<decltype(softmax)> kSoftmax[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax},
     {"simd", Backend::kCpu, unless_f32, cpu::softmax},
     {"ref", Backend::kRef, never, ref::softmax},
 };
