@@ -172,9 +172,9 @@ void backward(Context& ctx, const BatchNormOptions& o, NormStats stats, const No
                          a.mean.ptr<const float>(),
                          a.inv_std.ptr<const float>()};
   const std::size_t coefficient_bytes = (c * sizeof(Coefficients) + 63) / 64 * 64;
-  auto* scratch = static_cast<std::byte*>(
-      ctx.workspace().get(coefficient_bytes + column_scratch<Sums>(rows, c, V)));
-  auto* coefficients = reinterpret_cast<Coefficients*>(scratch);
+  auto* base =
+      static_cast<std::byte*>(scratch(ctx, coefficient_bytes + column_scratch<Sums>(rows, c, V)));
+  auto* coefficients = reinterpret_cast<Coefficients*>(base);
   const FinishSums finish{stats,
                           static_cast<float>(rows),
                           a.param_mode,
@@ -186,7 +186,7 @@ void backward(Context& ctx, const BatchNormOptions& o, NormStats stats, const No
   if (stats == NormStats::kRunning && a.param_mode == GradMode::kSkip) {
     for_each(ctx, c, finish);
   } else {
-    sum_columns<Sums, V>(ctx, rows, c, LoadSums<T, V>{in, c}, finish, scratch + coefficient_bytes);
+    sum_columns<Sums, V>(ctx, rows, c, LoadSums<T, V>{in, c}, finish, base + coefficient_bytes);
   }
   if (a.dx_mode == GradMode::kSkip && a.dresidual_mode == GradMode::kSkip) return;
   for_each(ctx, count(a.x) / V,
@@ -209,7 +209,7 @@ void batch_norm_fwd_train(Context& ctx, const BatchNormOptions& options, const T
             FinishStatistics{static_cast<float>(options.eps), static_cast<float>(options.momentum),
                              mean.ptr<float>(), inv_std.ptr<float>(), running_mean.ptr<float>(),
                              running_var.ptr<float>()},
-            ctx.workspace().get(column_scratch<Moments>(rows, c, V)));
+            scratch(ctx, column_scratch<Moments>(rows, c, V)));
       });
   apply(ctx, options, x, gamma, beta, residual, mean, inv_std, false, y);
 }

@@ -24,7 +24,7 @@ class Bf16Weights {
       c.version = 0;
     }
     if (version == 0 || version != c.version) {
-      cast(ctx_, w, GradMode::kOverwrite, c.tensor);
+      cuda::cast(ctx_, w, c.tensor);
       c.version = version;
     }
     return c.tensor;

@@ -106,14 +106,15 @@ void column_sums(Context& ctx, const Tensor& dy, GradMode mode, Tensor& dbias) {
   const std::uint32_t c = count(dbias), rows = count(dy) / c;
   with_pack(dy.dtype(), wide(c, dy), "column_sums",
             [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
-              sum_columns<SumOfColumn, V>(
-                  ctx, rows, c, LoadColumn<T, V>{dy.ptr<const T>(), c},
-                  FinishColumnSum{mode, dbias.ptr<float>()},
-                  ctx.workspace().get(column_scratch<SumOfColumn>(rows, c, V)));
+              sum_columns<SumOfColumn, V>(ctx, rows, c, LoadColumn<T, V>{dy.ptr<const T>(), c},
+                                          FinishColumnSum{mode, dbias.ptr<float>()},
+                                          scratch(ctx, column_scratch<SumOfColumn>(rows, c, V)));
             });
 }
 
-void cast(Context& ctx, const Tensor& x, GradMode mode, Tensor& y) {
+void cast(Context& ctx, const Tensor& x, Tensor& y) { cast_grad(ctx, x, GradMode::kOverwrite, y); }
+
+void cast_grad(Context& ctx, const Tensor& x, GradMode mode, Tensor& y) {
   if (x.dtype() == DType::kF32) {
     cast_as<float, BFloat16>(ctx, x, mode, y);
   } else {

@@ -15,6 +15,7 @@
 #include "kernels/api/pool.h"
 #include "kernels/api/reduce.h"
 #include "kernels/api/rows.h"
+#include "kernels/api/select.h"
 #include "kernels/api/softmax_xent.h"
 
 namespace graft::kernels::cuda {
@@ -77,8 +78,8 @@ const char* depthwise_bwd_weight_why_not(const ConvOptions&, const Tensor& x, co
 
 /// y = act(y + bias + residual); bias (C) f32 and residual (y's shape) may be empty.
 void epilogue(Context& ctx, Activation act, const Tensor& bias, const Tensor& residual, Tensor& y);
-/// y = x or y += x, one of them f32, the other bf16.
-void cast(Context& ctx, const Tensor& x, GradMode mode, Tensor& y);
+/// As kernels::cast, or y += x.
+void cast_grad(Context& ctx, const Tensor& x, GradMode mode, Tensor& y);
 /// dbias (C) = sums over the rows of dy (..., C), by mode; nothing for an empty dbias.
 void column_sums(Context& ctx, const Tensor& dy, GradMode mode, Tensor& dbias);
 
@@ -99,6 +100,7 @@ decltype(kernels::add_fwd) add_fwd;
 decltype(kernels::accumulate) accumulate;
 decltype(kernels::scale) scale;
 decltype(kernels::copy) copy;
+decltype(kernels::cast) cast;
 decltype(kernels::concat_fwd) concat_fwd;
 decltype(kernels::concat_bwd) concat_bwd;
 decltype(kernels::dropout) dropout;
@@ -118,6 +120,8 @@ decltype(kernels::gather_rows) gather_rows;
 decltype(kernels::compact_rows) compact_rows;
 decltype(kernels::project_out_rows) project_out_rows;
 decltype(kernels::scatter_add_rows) scatter_add_rows;
+
+decltype(kernels::select_by_percentile) select_by_percentile;
 
 decltype(kernels::softmax_xent_fwd) softmax_xent_fwd;
 decltype(kernels::softmax_xent_bwd) softmax_xent_bwd;

@@ -13,6 +13,7 @@
 #include "kernels/cuda/bf16_weights.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cudnn_graph.h"
+#include "kernels/cuda/host.h"
 #include "kernels/plan_cache.h"
 
 namespace graft::kernels::cuda {
@@ -176,7 +177,7 @@ void cudnn_conv_bwd_data(Context& ctx, const ConvOptions& options, const Tensor&
   const Tensor weights = ctx.state<Bf16Weights>().like(dy.dtype(), w, w_version);
   Tensor out = dx;
   if (mode == GradMode::kAccumulate) {
-    out = Tensor::borrow(ctx.workspace().get(dx.bytes()), dx.shape(), dx.dtype());
+    out = Tensor::borrow(scratch(ctx, dx.bytes()), dx.shape(), dx.dtype());
   }
   const CudnnConv problem{.pass = ConvPass::kBackwardData,
                           .dtype = dy.dtype(),
@@ -197,7 +198,7 @@ void cudnn_conv_bwd_weight(Context& ctx, const ConvOptions& options, const Tenso
   const bool in_place = x.dtype() == DType::kF32 && mode == GradMode::kOverwrite;
   Tensor out = dw;
   if (!in_place) {
-    out = Tensor::borrow(ctx.workspace().get(dw.bytes()), dw.shape(), x.dtype());
+    out = Tensor::borrow(scratch(ctx, dw.bytes()), dw.shape(), x.dtype());
   }
   const CudnnConv problem{.pass = ConvPass::kBackwardWeight,
                           .dtype = x.dtype(),
@@ -210,7 +211,7 @@ void cudnn_conv_bwd_weight(Context& ctx, const ConvOptions& options, const Tenso
     return direct_conv_bwd_weight(ctx, options, x, dy, mode, dw, dbias);
   }
   if (x.dtype() == DType::kBF16) {
-    cast(ctx, out, mode, dw);
+    cast_grad(ctx, out, mode, dw);
   } else if (!in_place) {
     cuda::accumulate(ctx, out, dw);
   }

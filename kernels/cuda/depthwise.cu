@@ -128,7 +128,7 @@ void backward_weight(Context& ctx, const ConvGeometry& g, const Tensor& x, const
               sum_columns<FilterSums<R>, 1>(
                   ctx, rows, c, LoadFilterSums<T, R>{g, x.ptr<const T>(), dy.ptr<const T>()},
                   FinishFilter<R>{mode, dw.ptr<float>()},
-                  ctx.workspace().get(column_scratch<FilterSums<R>>(rows, c, 1)));
+                  scratch(ctx, column_scratch<FilterSums<R>>(rows, c, 1)));
             });
 }
 

@@ -164,7 +164,7 @@ void backward(Context& ctx, const GroupNormOptions& o, const NormBackward& a, Te
     const std::uint32_t rows = examples * sets.pixels;
     sum_columns<AffineSums, V>(ctx, rows, sets.c, LoadAffine<T, V>{sets, in},
                                FinishAffine{a.param_mode, dgamma.ptr<float>(), dbeta.ptr<float>()},
-                               ctx.workspace().get(column_scratch<AffineSums>(rows, sets.c, V)));
+                               scratch(ctx, column_scratch<AffineSums>(rows, sets.c, V)));
   }
   if (a.dx_mode == GradMode::kSkip && a.dresidual_mode == GradMode::kSkip) return;
   for_teams<kBlock>(

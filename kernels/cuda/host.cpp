@@ -2,16 +2,26 @@
 #include "kernels/cuda/host.h"
 
 namespace graft::kernels::cuda {
+namespace {
+
+struct Scratch {
+  explicit Scratch(Context& ctx) : memory(ctx.memory()) {}
+  Workspace memory;
+};
+
+}  // namespace
+
+void* scratch(Context& ctx, std::size_t bytes) { return ctx.state<Scratch>().memory.get(bytes); }
 
 Upload::Upload(Context& ctx, std::initializer_list<std::span<const std::byte>> parts,
-               std::size_t more) {
+               std::size_t room) {
   constexpr std::size_t kAlign = 64;
   std::size_t n = 0;
   for (const auto& part : parts) {
-    offset_[n++] = scratch_;
-    scratch_ += (part.size() + kAlign - 1) / kAlign * kAlign;
+    offset_[n++] = room_;
+    room_ += (part.size() + kAlign - 1) / kAlign * kAlign;
   }
-  base_ = static_cast<std::byte*>(ctx.workspace().get(scratch_ + more));
+  base_ = static_cast<std::byte*>(scratch(ctx, room_ + room));
   n = 0;
   for (const auto& part : parts) {
     Tensor to =

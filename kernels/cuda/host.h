@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <span>
 #include <type_traits>
 
@@ -43,24 +44,27 @@ void with_pack(DType dtype, bool is_wide, const char* op, F&& f) {
   }
 }
 
-/// Bytes of the host for the kernels that follow, in the context's workspace: valid until the next
-/// call that takes it. `more`: bytes of scratch that are wanted behind them.
+/// At least `bytes` bytes of the context's memory, valid until the next call; beside the context's
+/// workspace, where layers may hold what they hand to a kernel.
+[[nodiscard]] void* scratch(Context& ctx, std::size_t bytes);
+
+/// Bytes of the host for the kernels that follow, in scratch(), and `room` bytes behind them.
 class Upload {
  public:
   Upload(Context& ctx, std::initializer_list<std::span<const std::byte>> parts,
-         std::size_t more = 0);
+         std::size_t room = 0);
   /// Part i on the device.
   template <class T>
   [[nodiscard]] const T* part(std::size_t i) const {
     return reinterpret_cast<const T*>(base_ + offset_[i]);
   }
-  [[nodiscard]] void* scratch() const { return base_ + scratch_; }
+  [[nodiscard]] void* room() const { return base_ + room_; }
 
  private:
   static constexpr std::size_t kMaxParts = 4;
   std::byte* base_ = nullptr;
+  std::size_t room_ = 0;
   std::size_t offset_[kMaxParts] = {};
-  std::size_t scratch_ = 0;
 };
 
 }  // namespace graft::kernels::cuda

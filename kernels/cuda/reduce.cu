@@ -41,8 +41,7 @@ double sum_squares(Context& ctx, const Tensor& x) {
   const std::uint32_t n = count(x);
   const std::uint32_t part = std::max<std::uint32_t>(kBlock, ceil_div(n, kParts));
   const std::uint32_t parts = ceil_div(n, part);
-  const Tensor sums =
-      Tensor::borrow(ctx.workspace().get(kParts * sizeof(double)), {parts}, DType::kF64);
+  const Tensor sums = Tensor::borrow(scratch(ctx, kParts * sizeof(double)), {parts}, DType::kF64);
   with_pack(
       x.dtype(), false, "sum_squares",
       [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {

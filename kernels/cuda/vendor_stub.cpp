@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for cudnn_conv.cpp and cublaslt.cpp in a build without CUDA: every entry declines.
+#include "kernels/api/backend_info.h"
 #include "kernels/cuda/cuda.h"
+
+namespace graft::kernels {
+
+CudaBackendInfo cuda_backend_info() { return {}; }
+
+}  // namespace graft::kernels
 
 namespace graft::kernels::cuda {
 namespace {

@@ -110,7 +110,7 @@ void check_conv(const Door& door, const ConvOptions& o, const char* x_name, cons
                 const char* w_name, const Tensor& w, const char* y_name, const Tensor& y) {
   const DType dtype = door.image(x_name, x);
   const Shape expected = output_shape(door, o, x.shape(), w.shape());
-  door.expect(w_name, w, w.shape(), dtype);
+  door.expect(w_name, w, w.shape(), param_dtype(dtype));
   door.expect(y_name, y, expected, dtype);
 }
 
@@ -124,7 +124,7 @@ void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const T
               const Tensor& bias, std::uint64_t w_version, Tensor& y) {
   const Door door("conv_fwd");
   check_conv(door, options, "x", x, "weight", w, "y", y);
-  door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
+  door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("conv_fwd", kConvFwd, ctx, options, x, w, bias, w_version, y);
 }
@@ -134,7 +134,7 @@ void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, co
                     std::uint64_t w_version, Tensor& y) {
   const Door door("conv_fused_fwd");
   check_conv(door, options, "x", x, "weight", w, "y", y);
-  door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
+  door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   door.expect_or_empty("residual", residual, y.shape(), x.dtype());
   if (y.numel() == 0) return;
   dispatch("conv_fused_fwd", kConvFusedFwd, ctx, options, act, x, w, bias, residual, w_version, y);
@@ -153,7 +153,7 @@ void conv_bwd_weight(Context& ctx, const ConvOptions& options, const Tensor& x, 
   if (mode == GradMode::kSkip) return;
   const Door door("conv_bwd_weight");
   check_conv(door, options, "x", x, "dw", dw, "dy", dy);
-  door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, x.dtype());
+  door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, param_dtype(x.dtype()));
   if (dy.numel() == 0) {
     zero_if_overwrite(ctx, mode, dw);
     zero_if_overwrite(ctx, mode, dbias);

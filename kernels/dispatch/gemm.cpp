@@ -42,7 +42,7 @@ void check_linear(const Door& door, const char* x_name, const Tensor& x, const c
   door.require(x.shape().rank() == 2, x_name, " expects (N,C), got ", x.shape(),
                x.shape().rank() > 2 ? "; flatten or pool it first" : "");
   door.require(w.shape().rank() == 2, w_name, " expects (K,C), got ", w.shape());
-  door.expect(w_name, w, {w.shape()[0], x.shape()[1]}, dtype);
+  door.expect(w_name, w, {w.shape()[0], x.shape()[1]}, param_dtype(dtype));
   door.expect(y_name, y, {x.shape()[0], w.shape()[0]}, dtype);
 }
 
@@ -52,7 +52,7 @@ void linear_fwd(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& bi
                 std::uint64_t w_version, Tensor& y) {
   const Door door("linear_fwd");
   check_linear(door, "x", x, "weight", w, "y", y);
-  door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
+  door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("linear_fwd", kLinearFwd, ctx, x, w, bias, w_version, y);
 }
@@ -70,7 +70,7 @@ void linear_bwd_weight(Context& ctx, const Tensor& x, const Tensor& dy, GradMode
   if (mode == GradMode::kSkip) return;
   const Door door("linear_bwd_weight");
   check_linear(door, "x", x, "dw", dw, "dy", dy);
-  door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, x.dtype());
+  door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, param_dtype(x.dtype()));
   if (dy.numel() == 0) {
     zero_if_overwrite(ctx, mode, dw);
     zero_if_overwrite(ctx, mode, dbias);

@@ -43,6 +43,9 @@ constexpr Impl<decltype(copy)> kCopy[] = {
     {"simd", Backend::kCpu, never, cpu::copy},
     {"ref", Backend::kRef, never, ref::copy},
 };
+constexpr Impl<decltype(cast)> kCast[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::cast},
+};
 constexpr Impl<decltype(concat_fwd)> kConcatFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::concat_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::concat_fwd},
@@ -146,6 +149,16 @@ void copy(Context& ctx, const Tensor& x, Tensor& y) {
   door.expect("y", y, x.shape(), x.dtype());
   if (x.numel() == 0) return;
   dispatch("copy", kCopy, ctx, x, y);
+}
+
+void cast(Context& ctx, const Tensor& x, Tensor& y) {
+  const Door door("cast");
+  const DType from = door.floating("x", x);
+  const bool narrowing = from == DType::kF32;
+  door.require(narrowing || from == DType::kBF16, "x expects f32 or bf16, got ", name(from));
+  door.expect("y", y, x.shape(), narrowing ? DType::kBF16 : DType::kF32);
+  if (x.numel() == 0) return;
+  dispatch("cast", kCast, ctx, x, y);
 }
 
 void concat_fwd(Context& ctx, std::span<const Tensor> x, Tensor& y) {

@@ -66,7 +66,8 @@ GRAFT_HD void column_part(const ColumnGrid& g, const Load& load, std::uint32_t c
 
 template <class Sum, int V, class Load, class Store>
 __global__ void __launch_bounds__(kBlock) columns_kernel(ColumnGrid g, Load load, Store store) {
-  __shared__ Sum part[kBlock * V];
+  __shared__ alignas(16) unsigned char bytes[sizeof(Sum) * kBlock * V];
+  Sum* part = reinterpret_cast<Sum*>(bytes);  // Sum has a constructor, shared memory runs none
   const std::uint32_t x = threadIdx.x % g.tx, y = threadIdx.x / g.tx;
   const std::uint32_t column = (blockIdx.x * g.tx + x) * V;
   Sum sum[V];
