@@ -103,6 +103,7 @@ int run(int argc, char** argv) {
   add(add_data(root));
   add(add_inspect(root));
   add(add_schedule(root));
+  add(add_check(root));
   add(add_doctor(root));
   add(add_version(root));
   try {
