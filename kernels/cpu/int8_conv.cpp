@@ -7,8 +7,8 @@
 
 #include "kernels/cpu/int8_types.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/plan_cache.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
 namespace {

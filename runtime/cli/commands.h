@@ -40,6 +40,7 @@ std::vector<Command> add_inspect(CLI::App& root);
 std::vector<Command> add_events(CLI::App& root);
 std::vector<Command> add_schedule(CLI::App& root);
 std::vector<Command> add_dispatch(CLI::App& root);
+std::vector<Command> add_check(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);
 std::vector<Command> add_version(CLI::App& root);
 
