@@ -29,6 +29,7 @@ std::vector<Command> add_report(CLI::App& root);
 std::vector<Command> add_import(CLI::App& root);
 std::vector<Command> add_export(CLI::App& root);
 std::vector<Command> add_classify(CLI::App& root);
+std::vector<Command> add_package(CLI::App& root);
 std::vector<Command> add_profile(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 /// `graft data mislabels`, below the command `data`.

@@ -99,6 +99,7 @@ int run(int argc, char** argv) {
   add(add_import(root));
   add(add_export(root));
   add(add_classify(root));
+  add(add_package(root));
   add(add_profile(root));
   add(add_data(root));
   add(add_inspect(root));

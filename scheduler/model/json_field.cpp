@@ -66,6 +66,12 @@ int JsonField::integer(int low, int high) const {
   return static_cast<int>(value);
 }
 
+bool JsonField::flag() const {
+  if (!json_->is_boolean())
+    reject(detail::cat("must be true or false, it is ", json_->type_name()));
+  return json_->get<bool>();
+}
+
 std::string JsonField::text() const {
   if (!json_->is_string()) reject(detail::cat("must be a string, it is ", json_->type_name()));
   const auto& value = json_->get_ref<const std::string&>();

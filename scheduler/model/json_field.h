@@ -31,6 +31,7 @@ class JsonField {
   [[nodiscard]] double positive(double high) const;
   /// A whole number in [low, high].
   [[nodiscard]] int integer(int low, int high) const;
+  [[nodiscard]] bool flag() const;
   /// A string of at most 512 bytes.
   [[nodiscard]] std::string text() const;
   [[noreturn]] void reject(const std::string& why) const;
