@@ -8,6 +8,7 @@
 #include "engine/core/text.h"
 #include "engine/io/file.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/schedule_options.h"
 #include "scheduler/model/audit.h"
 #include "scheduler/plan/schedule.h"
 
@@ -26,42 +27,9 @@ struct ScheduleArgs {
   bool json = false, explain = false, admit = false;
 };
 
-double parse_bound(const char* flag, const std::string& text) {
-  const auto value = parse_double(text);
-  if (!value || *value < 0) {
-    fail(Errc::kConfig, flag, " must be a finite number of at least 0, got '", text, "'");
-  }
-  return *value;
-}
-
 std::optional<double> optional_bound(const char* flag, const std::string& text) {
   if (text.empty()) return std::nullopt;
   return parse_bound(flag, text);
-}
-
-std::vector<double> parse_rates(const std::string& text) {
-  std::vector<double> out;
-  if (text.empty()) return out;
-  for (const std::string& piece : split(text, ',')) {
-    const auto rate = parse_double(piece);
-    if (!rate || *rate <= 0) {
-      fail(Errc::kConfig, "--rates expects numbers above 0 separated by commas, got '", piece, "'");
-    }
-    out.push_back(*rate);
-  }
-  return out;
-}
-
-std::vector<int> parse_voting(const std::string& text) {
-  if (text == "off") return {};
-  std::vector<int> all;
-  for (int votes = 1; votes <= kMaxVotes; ++votes) all.push_back(votes);
-  if (text == "auto") return all;
-  const auto votes = parse_int(text);
-  if (!votes || *votes < 1 || *votes > kMaxVotes) {
-    fail(Errc::kConfig, "--voting expects off, auto or 1 to ", kMaxVotes, ", got '", text, "'");
-  }
-  return {static_cast<int>(*votes)};
 }
 
 ScheduleRequest make_request(const ScheduleArgs& args) {
