@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iostream>
+#include <numeric>
 
 #include <fmt/format.h>
 
 #include "engine/core/text.h"
+#include "engine/io/file.h"
 #include "runtime/cli/commands.h"
 #include "runtime/model/profile.h"
+#include "runtime/package/base_models.h"
+#include "runtime/package/layer_costs.h"
+#include "runtime/package/package_set.h"
 #include "runtime/train/trainer.h"
 
 namespace graft::cli {
 namespace {
 
 struct Args {
-  std::string model, dtype = "f32";
+  std::string model, costs, base, dtype = "f32";
   std::int64_t batch = 1;
   int threads = 0, runs = 20;
   bool json = false;
@@ -34,7 +39,39 @@ void print(const ModelProfile& p) {
       p.roof.flops_per_second / 1e9, p.roof.bytes_per_second / 1e9);
 }
 
+/// Layers of a model, or of a package's network with its base.
+std::vector<double> costs_of(Context& ctx, const Args& args) {
+  if (!is_package_file(args.model)) {
+    const Model model = Model::load(ctx, args.model);
+    return layer_costs(ctx, model.header().graph, model.params(), args.runs);
+  }
+  const Package package(args.model);
+  BaseModels bases(args.base);
+  const auto params = candidate_params(ctx, package, package.header().candidates.front().frozen,
+                                       bases.get(ctx, package));
+  return layer_costs(ctx, package.header().graph, *params, args.runs);
+}
+
+int run_costs(const Args& args) {
+  if (args.batch != 1) fail(Errc::kUsage, "--costs are of one image; leave --batch out");
+  const auto ctx = train::make_context("cpu", args.threads);
+  const std::vector<double> layers = costs_of(*ctx, args);
+  const double total = std::accumulate(layers.begin(), layers.end(), 0.0);
+  const Json json = {{"unit", "ms"},
+                     {"layers", layers},
+                     {"total", total},
+                     {"threads", ctx->threads()},
+                     {"network", std::filesystem::path(args.model).filename().string()}};
+  atomic_write(args.costs, json.dump() + "\n");
+  std::cout << (args.json ? json.dump() + "\n"
+                          : fmt::format("{}: {} layers, {:.3f} ms a frame, {} threads; a budget of "
+                                        "1000 ms/s is all of them\n",
+                                        args.costs, layers.size(), total, ctx->threads()));
+  return 0;
+}
+
 int run_profile(const Args& args) {
+  if (!args.costs.empty()) return run_costs(args);
   const auto ctx = train::make_context("cpu", args.threads);
   Model model = Model::load(*ctx, args.model);
   const ModelProfile profile = profile_model(*ctx, model, args.batch, args.runs);
@@ -85,8 +122,14 @@ void add_common(CLI::App& app, Args& args) {
 std::vector<Command> add_profile(CLI::App& root) {
   auto args = std::make_shared<Args>();
   auto* profile = root.add_subcommand("profile", "Where a model's time goes, layer by layer");
-  profile->footer("Example:\n  graft profile --model m.graft --threads 1 --json > costs.json");
+  profile->footer(
+      "Example:\n  graft profile --model m.graft --threads 1 --json > profile.json\n"
+      "  graft profile --model cars.mpkg --threads 1 --costs costs.json");
   add_common(*profile, *args);
+  profile->add_option("--costs", args->costs,
+                      "write the cost file of graft schedule: milliseconds of each layer as a tree "
+                      "runs it; --model may then be a package");
+  profile->add_option("--base", args->base, "of a package: its base, or the folder that has it");
   auto* bench = root.add_subcommand("bench", "Measure");
   bench->require_subcommand(1);
   auto* inference = bench->add_subcommand("inference", "Latency of a model's forward");

@@ -9,6 +9,8 @@
 #include "engine/io/file.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/schedule_options.h"
+#include "runtime/package/package_set.h"
+#include "runtime/run/costs.h"
 #include "scheduler/model/audit.h"
 #include "scheduler/plan/schedule.h"
 
@@ -17,13 +19,13 @@ namespace {
 
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kMaxBatchBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kMaxLayers = 65536;
+constexpr double kDefaultFps = 10;  // of all of the thesis' schedules
 
 struct ScheduleArgs {
   std::vector<std::string> apps;
   std::string batch, costs, budget, max_latency, max_memory, rates, audit, out;
   std::string event_model = "text", objective = "mean", method = "exact", voting = "off";
-  double confidence = 0.99;
+  double confidence = 0.99, stream_fps = 0;
   bool json = false, explain = false, admit = false;
 };
 
@@ -48,19 +50,29 @@ ScheduleRequest make_request(const ScheduleArgs& args) {
   return request;
 }
 
-CostModel read_costs(const std::string& path) {
-  const JsonLimits limits{.max_elements = kMaxLayers};
-  return parse_costs(parse_json(read_file(path, kMaxFileBytes), path, Errc::kModel, limits), path);
+/// Of the JSON files, that of all; else --stream-fps.
+double stream_fps_of(const ScheduleArgs& args, const Workload& from_json) {
+  if (args.stream_fps == 0) return from_json.apps.empty() ? kDefaultFps : from_json.stream_fps;
+  if (!from_json.apps.empty() && from_json.stream_fps != args.stream_fps) {
+    fail(Errc::kConfig, "--stream-fps ", args.stream_fps, ", but the applications' file says ",
+         from_json.stream_fps);
+  }
+  return args.stream_fps;
 }
 
 /// All files are of one stream; their applications share its stem.
-Workload read_apps(const std::vector<std::string>& paths, int n_layers, EventModel model) {
+Workload read_apps(const ScheduleArgs& args, int n_layers, EventModel model) {
   Workload all;
-  for (const std::string& path : paths) {
+  std::vector<std::filesystem::path> packages;
+  for (const std::string& path : args.apps) {
+    if (is_package_file(path)) {
+      packages.emplace_back(path);
+      continue;
+    }
     Workload one = read_workload(read_file(path, kMaxFileBytes), path, n_layers, model);
     if (all.stream_fps != 0 && all.stream_fps != one.stream_fps) {
-      fail(Errc::kModel, path, ": stream_fps is ", one.stream_fps, ", that of ", paths.front(),
-           " is ", all.stream_fps, "; schedule the streams separately");
+      fail(Errc::kModel, path, ": stream_fps is ", one.stream_fps, ", that of the files before ",
+           all.stream_fps, "; schedule the streams separately");
     }
     if (all.stream_fps == 0) {
       all = std::move(one);
@@ -68,6 +80,9 @@ Workload read_apps(const std::vector<std::string>& paths, int n_layers, EventMod
       all.apps.insert(all.apps.end(), one.apps.begin(), one.apps.end());
     }
   }
+  all.stream_fps = stream_fps_of(args, all);
+  const Workload more = workload_of(open_packages(packages), all.stream_fps, n_layers);
+  all.apps.insert(all.apps.end(), more.apps.begin(), more.apps.end());
   return all;
 }
 
@@ -118,9 +133,9 @@ void emit(const ScheduleArgs& args, const std::string& text) {
 }
 
 int run_one(const ScheduleArgs& args) {
-  const CostModel costs = read_costs(args.costs);
+  const CostModel costs = run::read_costs(args.costs);
   ScheduleRequest request = make_request(args);
-  const Workload workload = read_apps(args.apps, costs.n_layers(), request.settings.model);
+  const Workload workload = read_apps(args, costs.n_layers(), request.settings.model);
   request.settings.budget = budget_of(args, workload, args.apps.front());
   const Schedule schedule = make_schedule(workload, costs, request);
   Json json = schedule_json(schedule, request);
@@ -152,7 +167,7 @@ std::vector<Workload> read_batch(const ScheduleArgs& args, int n_layers, EventMo
 }
 
 int run_batch(const ScheduleArgs& args) {
-  const CostModel costs = read_costs(args.costs);
+  const CostModel costs = run::read_costs(args.costs);
   ScheduleRequest request = make_request(args);
   const auto workloads = read_batch(args, costs.n_layers(), request.settings.model);
   std::string text;
@@ -179,11 +194,14 @@ int run_batch(const ScheduleArgs& args) {
 }
 
 void add_options(CLI::App* app, ScheduleArgs& a) {
-  auto* apps = app->add_option("--apps", a.apps, "applications of one stream, JSON");
+  auto* apps =
+      app->add_option("--apps", a.apps, "applications of one stream: packages (.mpkg), JSON");
   auto* batch = app->add_option("--batch", a.batch, "many workloads, one JSON object a line");
   apps->excludes(batch);
   app->add_option("--costs", a.costs, "cost of each layer of the base network, JSON")->required();
   app->add_option("--budget", a.budget, "cost per second; without it, the workload's \"budget\"");
+  app->add_option("--stream-fps", a.stream_fps, "frames/s of the stream of packages; default 10")
+      ->check(CLI::Range(1e-3, 1000.0));
   app->add_option("--event-model", a.event_model,
                   "event length in frames of the stream, or as the "
                   "authors' program counts it")
@@ -217,6 +235,8 @@ std::vector<Command> add_schedule(CLI::App& root) {
       "schedule", "Choose shared layers and frame rates for the applications of a stream");
   app->footer(
       "Examples:\n  graft schedule --apps apps.json --costs costs.json --budget 150 --explain\n"
+      "  graft schedule --apps cars.mpkg people.mpkg --costs costs.json --budget 500 --out "
+      "plan.json\n"
       "  graft schedule --batch workloads.jsonl --costs costs.json --method greedy > plans.jsonl");
   add_options(app, *args);
   return {{app, [args] {

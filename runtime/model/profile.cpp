@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "kernels/api/gemm.h"
+#include "runtime/report/statistics.h"
 
 namespace graft {
 namespace {
@@ -13,14 +14,10 @@ using Clock = std::chrono::steady_clock;
 constexpr int kWarmUp = 3;
 constexpr double kMsPerSecond = 1000;
 
+using report::median;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 /// Least seconds of `run` over a few tries.

@@ -20,8 +20,8 @@ inline constexpr EventStatistics kAssumedEvents = {
 
 struct PackageOptions {
   /// Labels that mean an event; empty: the one called as the task, else the first.
-  std::vector<std::string> positive;
-  std::optional<double> event_length_ms, event_frequency, correlation;
+  std::vector<std::string> positive = {};
+  std::optional<double> event_length_ms = {}, event_frequency = {}, correlation = {};
 };
 
 struct BuiltPackage {

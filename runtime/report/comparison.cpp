@@ -79,13 +79,6 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? kNan : sum / static_cast<double>(values.size());
 }
 
-double median(std::vector<double> values) {
-  if (values.empty()) return kNan;
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 /// Examples backpropagated per example of the training set, after priming.
 double kept_fraction(const RunRecord& run) {
   const double kept =

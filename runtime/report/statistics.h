@@ -27,4 +27,7 @@ struct SeedSummary {
 [[nodiscard]] std::vector<double> quantiles(std::span<const float> values,
                                             std::int64_t count = 101);
 
+/// The middle value, or the mean of the two in the middle; NaN for no values.
+[[nodiscard]] double median(std::vector<double> values);
+
 }  // namespace graft::report

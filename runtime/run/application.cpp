@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/run/application.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include <fmt/format.h>
@@ -23,12 +24,18 @@ fs::path unused_name(const fs::path& folder) {
 }  // namespace
 
 RunApp load_app(const fs::path& path) {
-  RunApp app;
-  app.package = std::make_shared<const Package>(path);
-  app.package->verify();
-  app.name = app.package->header().task;
-  app.sha256 = sha256_file(path);
-  return app;
+  auto package = std::make_shared<const Package>(path);
+  package->verify();
+  return {.name = package->header().task, .package = package, .sha256 = sha256_file(path)};
+}
+
+void name_apart(RunApp& app, std::span<const RunApp> others) {
+  const std::string& task = app.package->header().task;
+  app.name = task;
+  const auto taken = [&app](const RunApp& other) { return other.name == app.name; };
+  for (int n = 2; std::any_of(others.begin(), others.end(), taken); ++n) {
+    app.name = task + "#" + std::to_string(n);
+  }
 }
 
 Upload::Upload(const fs::path& folder) : path_(unused_name(folder)), file_(path_) {}

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,13 +15,16 @@ namespace graft::run {
 
 /// An application that the runner has, checked.
 struct RunApp {
-  std::string name;    ///< the package's task, unique in a run
-  std::string sha256;  ///< of the package file
+  std::string name;  ///< unique in a run: the task, or TASK#2 and so on
   std::shared_ptr<const Package> package;
+  std::string sha256;  ///< of the package file
 };
 
-/// Opens the file and verifies all of it. Throws as Package.
+/// Opens the file, verifies all of it, and names it by its task. Throws as Package.
 [[nodiscard]] RunApp load_app(const std::filesystem::path& path);
+
+/// Gives `app` the first name of its task that none of `others` has.
+void name_apart(RunApp& app, std::span<const RunApp> others);
 
 /// A package that somebody sends piece by piece. It is kept in a file of `folder` that is gone when
 /// the upload is: an open package needs no name.

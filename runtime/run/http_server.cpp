@@ -225,18 +225,18 @@ class HttpServer::Impl {
                 });
   }
 
-  using Change = std::function<void(RunApp)>;
+  using Change = std::function<std::string(RunApp)>;  // gives the name
 
   void add_changes() {
     server_.Post("/api/apps", [this](const Request& request, Response& response,
                                      const httplib::ContentReader& body) {
-      change(request, response, body, [this](RunApp app) { runner_.add(std::move(app)); });
+      change(request, response, body, [this](RunApp app) { return runner_.add(std::move(app)); });
     });
     server_.Put("/api/apps/([^/]+)", [this](const Request& request, Response& response,
                                             const httplib::ContentReader& body) {
       const std::string name = request.matches[1];
       change(request, response, body,
-             [this, name](RunApp app) { runner_.replace(name, std::move(app)); });
+             [this, name](RunApp app) { return runner_.replace(name, std::move(app)); });
     });
     server_.Delete("/api/apps/([^/]+)", [this](const Request& request, Response& response) {
       const Counted one(changes_);
@@ -257,12 +257,8 @@ class HttpServer::Impl {
               const Change& apply) {
     const Counted one(changes_);
     if (busy(one, response)) return;
-    RunApp app = request.get_header_value("Content-Type") == "application/json"
-                     ? app_of_path(body)
-                     : app_of_bytes(body);
-    const std::string name = app.name;
-    apply(std::move(app));
-    answer_json(response, {{"name", name}});
+    const bool json = request.get_header_value("Content-Type") == "application/json";
+    answer_json(response, {{"name", apply(json ? app_of_path(body) : app_of_bytes(body))}});
   }
 
   static RunApp app_of_path(const httplib::ContentReader& body) {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/run/plan.h"
 
-#include <algorithm>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/core/text.h"
 #include "engine/io/file.h"
+#include "runtime/package/package_set.h"
 #include "scheduler/model/json_field.h"
 
 namespace graft::run {
@@ -17,22 +16,6 @@ namespace {
 constexpr std::uint64_t kMaxPlanBytes = std::uint64_t{64} << 20;
 constexpr std::size_t kMaxApps = 4096;
 constexpr double kMaxFps = 1e6;
-
-int layers_of_all(std::span<const RunApp> apps) {
-  std::set<std::string> names;
-  const int n_layers = apps.front().package->header().n_layers();
-  for (const RunApp& app : apps) {
-    if (!names.insert(app.name).second) {
-      fail(Errc::kConfig, "two packages of the task '", app.name, "'; a run has one of each");
-    }
-    const int own = app.package->header().n_layers();
-    if (own != n_layers) {
-      fail(Errc::kConfig, app.name, " has ", own, " layers, ", apps.front().name, " has ", n_layers,
-           "; the applications of a stream are of one network");
-    }
-  }
-  return n_layers;
-}
 
 ScheduledApp parse_app(const JsonField& field) {
   ScheduledApp app;
@@ -55,14 +38,9 @@ Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps, const Co
     none.budget = request.settings.budget;
     return none;
   }
-  const int n_layers = layers_of_all(apps);
-  if (costs.n_layers() != n_layers) {
-    fail(Errc::kConfig, "the costs are of ", costs.n_layers(),
-         " layers, the packages' network has ", n_layers,
-         "; measure it on this machine, or leave --costs out");
-  }
-  Workload workload{.id = "", .stream_fps = stream_fps, .apps = {}, .budget = {}};
-  for (const RunApp& app : apps) workload.apps.push_back(application_of(app.package->header()));
+  std::vector<NamedPackage> packages;
+  for (const RunApp& app : apps) packages.push_back({.name = app.name, .package = app.package});
+  const Workload workload = workload_of(packages, stream_fps, costs.n_layers());
   return make_schedule(workload, costs, request);
 }
 
@@ -97,7 +75,7 @@ Schedule read_plan(const std::filesystem::path& path, std::span<const RunApp> ap
     fail(Errc::kConfig, source, ": plans ", planned.size(), " applications (", join(names, ", "),
          "), but ", apps.size(), " packages were given");
   }
-  if (!apps.empty()) out.tree = make_exec_tree(places, layers_of_all(apps));
+  if (!apps.empty()) out.tree = make_exec_tree(places, apps.front().package->header().n_layers());
   out.upper_bound = out.objective;
   return out;
 }

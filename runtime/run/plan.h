@@ -11,7 +11,7 @@
 namespace graft::run {
 
 /// Schedules the applications on a stream. None: an empty schedule. Throws Error(kConfig) that says
-/// what would fit if nothing does, or that two of them have one name or are of different networks.
+/// what would fit if nothing does, Error(kModel) as workload_of().
 [[nodiscard]] Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps,
                                      const CostModel& costs, const ScheduleRequest& request);
 

@@ -17,7 +17,6 @@ namespace graft::run {
 namespace {
 
 constexpr std::chrono::milliseconds kPatience{100};
-constexpr int kCostRuns = 20;
 
 /// Does `work` in a thread of its own that gives way to the others, and waits for it. Its OpenMP
 /// threads end with it.
@@ -67,7 +66,11 @@ bool same_places(const Schedule& a, const Schedule& b) {
 
 Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
     : options_(options) {
-  for (const auto& path : options_.packages) apps_.push_back(load_app(path));
+  for (const auto& path : options_.packages) {
+    RunApp app = load_app(path);
+    name_apart(app, apps_);
+    apps_.push_back(std::move(app));
+  }
   if (options_.bases.empty() && !options_.packages.empty()) {
     options_.bases = options_.packages.front().parent_path();
   }
@@ -116,7 +119,8 @@ Schedule Runner::schedule(std::span<const RunApp> apps) {
   if (!apps.empty() && !costs_) {
     CostModel costs = beside([&] {
       Context ctx(Backend::kCpu, options_.threads);
-      return measure_costs(ctx, apps.front().package->header(), kCostRuns);
+      BaseModels bases(options_.bases);
+      return measure_costs(ctx, *apps.front().package, bases);
     });
     log::info("costs measured: {:.3f} ms a frame for the whole network, {} threads", costs.total(),
               options_.threads);
@@ -138,17 +142,15 @@ void Runner::deploy(const Schedule& next, std::vector<RunApp> apps) {
   ::malloc_trim(0);  // the old tree's memory goes back to the system
 }
 
-void Runner::add(RunApp app) {
+std::string Runner::add(RunApp app) {
   const std::scoped_lock lock(change_mutex_);
   std::vector<RunApp> apps = apps_;
-  const auto names = names_of(apps);
-  if (std::find(names.begin(), names.end(), app.name) != names.end()) {
-    fail(Errc::kConfig, "an application '", app.name, "' runs already; replace it");
-  }
+  name_apart(app, apps);
   const std::string name = app.name;
   apps.push_back(std::move(app));
   deploy(schedule(apps), apps);
   log::info("{}: {} added", options_.stream, name);
+  return name;
 }
 
 void Runner::remove(const std::string& name) {
@@ -159,17 +161,20 @@ void Runner::remove(const std::string& name) {
   log::info("{}: {} removed", options_.stream, name);
 }
 
-void Runner::replace(const std::string& name, RunApp app) {
+std::string Runner::replace(const std::string& name, RunApp app) {
   const std::scoped_lock lock(change_mutex_);
   std::vector<RunApp> apps = apps_;
   const auto old = find(apps, name);
-  const auto names = names_of(apps);
-  if (app.name != name && std::find(names.begin(), names.end(), app.name) != names.end()) {
-    fail(Errc::kConfig, "an application '", app.name, "' runs already");
+  if (app.package->header().task == old->package->header().task) {
+    app.name = name;
+  } else {
+    name_apart(app, apps);
   }
+  std::string now = app.name;
   *old = std::move(app);
   deploy(schedule(apps), apps);
-  log::info("{}: {} replaced", options_.stream, name);
+  log::info("{}: {} in the place of {}", options_.stream, now, name);
+  return now;
 }
 
 void Runner::watch_budget() {

@@ -47,13 +47,13 @@ class Runner {
   /// Throws whatever is wrong with what it was given.
   Runner(const RunnerOptions& options, const std::function<bool()>& stop);
 
-  /// One application more, one fewer, another in the place of one. The new tree is built and warmed
-  /// beside the old one, which goes on if that fails. Throws Error(kModel), Error(kConfig) as
-  /// load_app() and schedule_apps(), Error(kConfig) for a name that is there or is not,
-  /// Error(kUnavailable) once the stream is over.
-  void add(RunApp app);
+  /// One application more, one fewer, another in the place of one; add() and replace() return the
+  /// name that it gets. The new tree is built and warmed beside the old one, which goes on if that
+  /// fails. Throws Error(kModel), Error(kConfig) as schedule_apps() and Deployment, Error(kConfig)
+  /// for a name that is not there, Error(kUnavailable) once the stream is over.
+  std::string add(RunApp app);
   void remove(const std::string& name);
-  void replace(const std::string& name, RunApp app);
+  std::string replace(const std::string& name, RunApp app);
 
   /// Compares what the nodes take with what was planned and schedules again if the budget has
   /// changed for a while; to be called about once a second. Only in live mode: a replay gives the

@@ -127,6 +127,22 @@ std::unique_ptr<ParamStore> derive(Context& ctx, const Graph& part, const Derive
 
 }  // namespace
 
+std::vector<TreeApp> tree_apps(std::span<const PlannedApp> plan,
+                               std::span<const NamedPackage> packages) {
+  std::vector<TreeApp> apps;
+  for (const PlannedApp& planned : plan) {
+    const auto found = std::find_if(packages.begin(), packages.end(),
+                                    [&](const NamedPackage& p) { return p.name == planned.name; });
+    if (found == packages.end()) {
+      fail(Errc::kModel, "the plan has an application ", planned.name,
+           ", no package is of that task");
+    }
+    static_cast<void>(found->package->header().candidate(planned.place.frozen));
+    apps.push_back({.name = planned.name, .package = found->package, .place = planned.place});
+  }
+  return apps;
+}
+
 BoundTree bind_tree(Context& ctx, std::span<const TreeApp> apps, BaseModels& bases) {
   check_apps(apps);
   check_prefixes(apps);

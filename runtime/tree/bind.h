@@ -13,7 +13,8 @@
 #include "layers/core/param.h"
 #include "runtime/package/base_models.h"
 #include "runtime/package/package.h"
-#include "scheduler/plan/exec_tree.h"
+#include "runtime/package/package_set.h"
+#include "scheduler/plan/schedule.h"
 
 namespace graft {
 
@@ -26,6 +27,11 @@ struct TreeApp {
   /// its camera's or crop's in batched mode.
   std::int64_t first_row = 0, n_rows = 1;
 };
+
+/// The applications of a plan with their packages, by name. Throws Error(kModel) naming one that is
+/// missing or has no such candidate.
+[[nodiscard]] std::vector<TreeApp> tree_apps(std::span<const PlannedApp> plan,
+                                             std::span<const NamedPackage> packages);
 
 /// A part of the tree in inference form, and its parameters.
 struct TreePart {

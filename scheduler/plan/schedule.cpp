@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "engine/core/error.h"
+#include "scheduler/model/json_field.h"
 #include "scheduler/search/admission.h"
 
 namespace graft {
@@ -108,6 +109,22 @@ Json schedule_json(const Schedule& schedule, const ScheduleRequest& request) {
   if (!schedule.rejected.empty()) out["rejected"] = schedule.rejected;
   out["tree"] = schedule.tree;
   return out;
+}
+
+std::vector<PlannedApp> parse_plan(const Json& json, const std::string& source) {
+  constexpr std::size_t kMaxApps = 1000;
+  constexpr int kMaxLayers = 65536;
+  constexpr double kMaxFps = 1000;
+  std::vector<PlannedApp> apps;
+  for (const JsonField& field : JsonField(json, source).at("apps").elements(kMaxApps)) {
+    PlannedApp app;
+    app.name = field.at("name").text();
+    app.place.frozen = field.at("frozen").integer(0, kMaxLayers);
+    app.place.fps = field.at("fps").positive(kMaxFps);
+    if (const auto votes = field.find("x")) app.votes = votes->integer(1, kMaxVotes);
+    apps.push_back(std::move(app));
+  }
+  return apps;
 }
 
 }  // namespace graft

@@ -46,6 +46,17 @@ struct ScheduleRequest {
 /// "fnr" is 1 - recall, "fpr" 1 - precision.
 [[nodiscard]] Json schedule_json(const Schedule& schedule, const ScheduleRequest& request);
 
+/// An application of a plan: what a runner needs of a schedule.
+struct PlannedApp {
+  std::string name;
+  Placement place;
+  std::optional<int> votes;
+};
+
+/// The applications in what schedule_json() wrote. Throws Error(kModel) naming `source` and the
+/// field.
+[[nodiscard]] std::vector<PlannedApp> parse_plan(const Json& json, const std::string& source);
+
 /// What each application gave up, and why, one sentence each.
 [[nodiscard]] std::vector<std::string> explain(const Schedule& schedule, const Workload& workload);
 
