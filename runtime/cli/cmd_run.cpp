@@ -25,7 +25,7 @@ struct RunArgs {
   std::string stream = "camera", method = "exact", objective = "mean", voting = "off";
   double fps = 0, report_every_s = 10;
   int threads = 0;
-  bool no_sharing = false, admit = false, json = false;
+  bool no_sharing = false, json = false;
   CLI::Option* method_flag = nullptr;
 };
 
@@ -44,7 +44,6 @@ run::RunnerOptions options_of(const RunArgs& args) {
   // Who shares nothing is scheduled by what that costs, unless told otherwise.
   const bool default_method = args.no_sharing && args.method_flag->count() == 0;
   o.request.method = parse_method(default_method ? "nosharing" : args.method);
-  o.request.admit = args.admit;
   o.request.settings.objective = args.objective == "mean" ? Objective::kMean : Objective::kMaxMin;
   o.request.settings.votes = parse_voting(args.voting);
   o.request.settings.rates = parse_rates(args.rates);
@@ -163,7 +162,6 @@ void add_options(CLI::App* app, RunArgs& a) {
   app->add_option("--voting", a.voting, "positives in a row that make an event: off, 1 to 7, auto")
       ->capture_default_str();
   app->add_option("--rates", a.rates, "analysed frames/s to choose from, e.g. 1,2,5");
-  app->add_flag("--admit", a.admit, "leave out applications that do not fit, last first");
   app->add_option("--threads", a.threads, "of all networks together; 0: all cores")
       ->check(CLI::Range(0, 1024));
   app->add_option("--report-every", a.report_every_s, "seconds between reports")

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include "engine/core/error.h"
+#include "engine/core/text.h"
 #include "engine/io/file.h"
 
 namespace graft::run {
@@ -19,9 +20,7 @@ Errc code_of(const Json& answer) {
                                                             : Errc::kInternal;
 }
 
-std::string app_path(const std::string& app) {
-  return "/api/apps/" + httplib::detail::encode_url(app);
-}
+std::string app_path(const std::string& app) { return "/api/apps/" + percent_encoded(app); }
 
 }  // namespace
 

@@ -136,6 +136,11 @@ class HttpServer::Impl {
  private:
   void set_up() {
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    // httplib's own choice would let a second server have the same port.
+    server_.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
     server_.set_payload_max_length(Upload::kMaxBytes);
     server_.set_read_timeout(kTimeoutS);
     server_.set_write_timeout(kTimeoutS);

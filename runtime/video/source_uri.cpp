@@ -3,12 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdlib>
 #include <regex>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "engine/core/text.h"
 #include "runtime/video/ffmpeg_plugin.h"
@@ -19,19 +16,6 @@ namespace graft::video {
 namespace {
 
 constexpr std::string_view kSecret = "***";
-
-bool unreserved(unsigned char c) {
-  return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += unreserved(byte) ? std::string(1, c) : fmt::format("%{:02X}", byte);
-  }
-  return out;
-}
 
 /// Replaces every ${NAME}; `escape` makes a value safe where it stands.
 std::string expand(std::string_view text, bool escape) {
