@@ -28,6 +28,7 @@ enum class RngPurpose : std::uint32_t {
   kEpochPlan = 9,
   kMonteCarlo = 10,
   kSearch = 11,
+  kDropFrame = 13,
 };
 
 /// Address of a stream: results do not depend on threads, batching, caching or resume.

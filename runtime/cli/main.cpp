@@ -103,6 +103,8 @@ int run(int argc, char** argv) {
   add(add_data(root));
   add(add_inspect(root));
   add(add_schedule(root));
+  add(add_events(root));
+  add(add_dispatch(root));
   add(add_doctor(root));
   add(add_version(root));
   try {
