@@ -29,6 +29,7 @@ enum class RngPurpose : std::uint32_t {
   kMonteCarlo = 10,
   kSearch = 11,
   kBackOff = 12,
+  kDropFrame = 13,
 };
 
 /// Address of a stream: results do not depend on threads, batching, caching or resume.
