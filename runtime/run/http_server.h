@@ -24,8 +24,8 @@ namespace graft::run {
 class HttpServer {
  public:
   struct Limits {
-    double requests_per_s = 50;
-    double burst = 100;
+    double requests_per_s = 100;
+    double burst = 200;
     int changes = 3;  ///< running or waiting at a time
   };
 

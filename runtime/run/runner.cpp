@@ -102,6 +102,7 @@ Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
                                                        .journal = options_.journal,
                                                        .scores = options_.scores,
                                                        .snapshots = options_.snapshots});
+  capture_->start();
 }
 
 std::unique_ptr<Deployment> Runner::build(const Schedule& schedule,

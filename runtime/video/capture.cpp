@@ -48,6 +48,12 @@ bool Capture::wait_open(std::chrono::milliseconds patience) {
   return state_.up;
 }
 
+void Capture::start() {
+  const std::scoped_lock lock(mutex_);
+  started_ = true;
+  changed_.notify_all();
+}
+
 CaptureState Capture::state() const {
   const std::scoped_lock lock(mutex_);
   return state_;
@@ -98,6 +104,10 @@ void Capture::read_until_fault() {
   const auto source = open_(stop_);
   note_open(*source);
   anchor_.reset();
+  if (options_.paced) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return started_ || stop_; });
+  }
   Frame frame;
   while (!stop_ && source->next(frame)) {
     frame.stream = options_.stream;
