@@ -63,17 +63,17 @@ class FrameLoop {
   struct App {
     events::EventDetector detector;
     std::string sha256;
-    AppStatus status;  // counters and last answer; the rest is filled in by add_status()
-    Snapshot latest;
-    std::deque<Snapshot> opened;  // of its events, latest first
+    AppStatus status = {};  // counters and last answer; the rest is filled in by add_status()
+    Snapshot latest = {};
+    std::deque<Snapshot> opened = {};  // of its events, latest first
     Clock::time_point snapshot_at{};
   };
   struct Node {
     TreeNode node;
     std::int64_t frames_in = 0, dropped = 0;
     bool ran = false;  // on the last frame
-    NodeStatistics now;
-    LatencyHistogram latency;
+    NodeStatistics now = {};
+    LatencyHistogram latency = {};
   };
 
   void work();

@@ -116,8 +116,9 @@ std::optional<std::string> why_not_ready(const RunStatus& s) {
 std::vector<std::string> report_lines(const RunStatus& s) {
   std::vector<std::string> out;
   std::string drops;
-  for (const auto& [reason, count] : drops_of(s.frames).items()) {
-    if (count > 0) drops += fmt::format(", {} {}", count.get<std::int64_t>(), reason);
+  for (std::size_t i = 0; i < video::kDropReasons; ++i) {
+    const std::int64_t count = s.frames.dropped[i];
+    if (count > 0) drops += fmt::format(", {} {}", count, name(static_cast<video::DropReason>(i)));
   }
   out.push_back(fmt::format("{}: {} frames = {} processed + {} dropped{}; {:.0f} MiB", s.stream,
                             s.frames.captured, s.frames.processed, s.frames.all_dropped(), drops,

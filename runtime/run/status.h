@@ -16,16 +16,16 @@ namespace graft::run {
 
 /// A part of the tree. Its account is its own: frames in = run + dropped.
 struct NodeStatus {
-  std::string name;  ///< e.g. "stem 0-39" or "bus 39-89"
+  std::string name = {};  ///< e.g. "stem 0-39" or "bus 39-89"
   int parent = -1, first = 0, last = 0;
   bool shared = false;
-  double fps = 0;                 ///< planned
-  std::vector<std::string> apps;  ///< that it serves
-  std::int64_t frames_in = 0;     ///< that its parent ran on; for roots, that the stream had
+  double fps = 0;                      ///< planned
+  std::vector<std::string> apps = {};  ///< that it serves
+  std::int64_t frames_in = 0;          ///< that its parent ran on; for roots, that the stream had
   std::int64_t run = 0, dropped = 0;
   double planned_ms = 0, busy_ms = 0;  ///< of a run
   double busy_share = 0;               ///< of the time since the tree was taken into use
-  LatencyHistogram latency;
+  LatencyHistogram latency = {};
 };
 
 /// A picture for people: what an application looked at.

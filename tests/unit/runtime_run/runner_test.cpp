@@ -14,7 +14,7 @@ using testing::never;
 
 constexpr const char* kVideo = "synthetic:frames=120,fps=10,width=48,height=40,event=15,gap=15";
 
-class Runner : public testing::RunTest {};
+class Runs : public testing::RunTest {};
 
 void expect_balanced(const RunStatus& status) {
   EXPECT_TRUE(status.frames.balanced());
@@ -32,7 +32,7 @@ std::vector<events::EventRecord> events_of(const std::filesystem::path& journal)
   return records;
 }
 
-TEST_F(Runner, ReplaysEveryFrameForEveryApplicationAtItsRate) {
+TEST_F(Runs, ReplaysEveryFrameForEveryApplicationAtItsRate) {
   RunnerOptions o = options(kVideo, {package("birds"), package("cars")});
   o.request.settings.rates = {2, 5};
   const RunStatus status = run_all(o);
@@ -54,7 +54,7 @@ TEST_F(Runner, ReplaysEveryFrameForEveryApplicationAtItsRate) {
             static_cast<std::size_t>(status.apps[0].analysed + status.apps[1].analysed));
 }
 
-TEST_F(Runner, ReplayGivesTheSameScoresAndEventsAgainAndWithoutSharing) {
+TEST_F(Runs, ReplayGivesTheSameScoresAndEventsAgainAndWithoutSharing) {
   RunnerOptions o = options(kVideo, {package("birds"), package("cars"), package("dogs")});
   o.request.settings.rates = {5};
   (void)run_all(o);
@@ -73,7 +73,7 @@ TEST_F(Runner, ReplayGivesTheSameScoresAndEventsAgainAndWithoutSharing) {
   EXPECT_EQ(events_of(alone.journal), events);
 }
 
-TEST_F(Runner, LiveOnTheSameFramesGivesTheSameAnswers) {
+TEST_F(Runs, LiveOnTheSameFramesGivesTheSameAnswers) {
   RunnerOptions o = options("synthetic:frames=40,fps=50,width=48,height=40", {package("birds")});
   o.request.settings.rates = {25};
   (void)run_all(o);
@@ -87,7 +87,7 @@ TEST_F(Runner, LiveOnTheSameFramesGivesTheSameAnswers) {
   }
 }
 
-TEST_F(Runner, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
+TEST_F(Runs, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
   RunnerOptions o = options("synthetic:fps=10,width=48,height=40", {package("birds")});
   o.request.settings.rates = {10};
   run::Runner runner(o, never);
@@ -115,7 +115,7 @@ TEST_F(Runner, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
   EXPECT_EQ(expected, status.frames.processed);
 }
 
-TEST_F(Runner, APackageThatFailsLeavesTheTreeRunning) {
+TEST_F(Runs, APackageThatFailsLeavesTheTreeRunning) {
   run::Runner runner(options("synthetic:fps=10,width=48,height=40", {package("birds")}), never);
   // Of another base: its frozen layers are not those of the others.
   RunApp foreign = load_app(package("foreign", 77));
@@ -130,7 +130,7 @@ TEST_F(Runner, APackageThatFailsLeavesTheTreeRunning) {
   runner.stop();
 }
 
-TEST_F(Runner, WhatDoesNotFitTheBudgetIsRefusedAndTheTreeRuns) {
+TEST_F(Runs, WhatDoesNotFitTheBudgetIsRefusedAndTheTreeRuns) {
   RunnerOptions o = options("synthetic:fps=10,width=48,height=40", {package("birds")});
   o.request.settings.rates = {5};
   {
@@ -151,7 +151,7 @@ TEST_F(Runner, WhatDoesNotFitTheBudgetIsRefusedAndTheTreeRuns) {
   runner.stop();
 }
 
-TEST_F(Runner, TheLastApplicationMayGoAndAnotherCome) {
+TEST_F(Runs, TheLastApplicationMayGoAndAnotherCome) {
   run::Runner runner(options("synthetic:fps=10,width=48,height=40", {package("birds")}), never);
   runner.remove("birds");
   const RunStatus idle = runner.status();
@@ -163,7 +163,7 @@ TEST_F(Runner, TheLastApplicationMayGoAndAnotherCome) {
   expect_balanced(runner.status());
 }
 
-TEST_F(Runner, AStopEndsEventsAndTheNextRunGoesOnNumbering) {
+TEST_F(Runs, AStopEndsEventsAndTheNextRunGoesOnNumbering) {
   RunnerOptions o = options("synthetic:fps=10,width=48,height=40", {package("birds")});
   {
     run::Runner runner(o, never);
@@ -188,7 +188,7 @@ TEST_F(Runner, AStopEndsEventsAndTheNextRunGoesOnNumbering) {
   for (const auto& record : events::read_journal(o.journal)) EXPECT_EQ(record.seq, ++seq);
 }
 
-TEST_F(Runner, SaysWhatIsWrongWithItsOptions) {
+TEST_F(Runs, SaysWhatIsWrongWithItsOptions) {
   RunnerOptions o = options(kVideo, {package("birds")});
   o.budget.reset();
   EXPECT_TRUE(fails_with(Errc::kUsage, {"--budget"}, [&] { run::Runner r(o, never); }));
