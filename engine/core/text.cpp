@@ -2,11 +2,8 @@
 #include "engine/core/text.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
-
-#include <fmt/format.h>
 
 namespace graft {
 namespace {
@@ -72,17 +69,6 @@ std::string join(std::span<const std::string> pieces, std::string_view separator
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     if (i > 0) out += separator;
     out += pieces[i];
-  }
-  return out;
-}
-
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kSafe = "-._~";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool safe = std::isalnum(byte) != 0 || kSafe.find(c) != kSafe.npos;
-    out += safe ? std::string(1, c) : fmt::format("%{:02X}", byte);
   }
   return out;
 }

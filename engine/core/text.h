@@ -27,9 +27,6 @@ namespace graft {
 /// The pieces with `separator` between them.
 [[nodiscard]] std::string join(std::span<const std::string> pieces, std::string_view separator);
 
-/// `text` with everything but letters, digits and -._~ as %XX: safe as one part of a URL.
-[[nodiscard]] std::string percent_encoded(std::string_view text);
-
 /// The whole of `text` as a decimal number; nothing if any character is left over or it overflows.
 [[nodiscard]] std::optional<std::int64_t> parse_int(std::string_view text);
 /// As parse_int(), for a finite number such as 0.25 or 1e-3.

@@ -4,8 +4,8 @@
 #include <httplib.h>
 
 #include "engine/core/error.h"
-#include "engine/core/text.h"
 #include "engine/io/file.h"
+#include "runtime/video/source_uri.h"
 
 namespace graft::run {
 namespace {
@@ -20,7 +20,7 @@ Errc code_of(const Json& answer) {
                                                             : Errc::kInternal;
 }
 
-std::string app_path(const std::string& app) { return "/api/apps/" + percent_encoded(app); }
+std::string app_path(const std::string& app) { return "/api/apps/" + video::percent_encoded(app); }
 
 }  // namespace
 

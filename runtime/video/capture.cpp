@@ -72,7 +72,7 @@ bool Capture::sleep_until(Clock::time_point time) {
 
 void Capture::run() {
   BackOff back_off(options_.least_back_off, options_.most_back_off,
-                   std::hash<std::string>()(options_.stream));
+                   static_cast<unsigned>(std::hash<std::string>()(options_.stream)));
   while (!stop_) {
     try {
       const std::int64_t before = next_index_;

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 #include <regex>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "engine/core/text.h"
 #include "runtime/video/ffmpeg_plugin.h"
@@ -37,6 +40,17 @@ std::string expand(std::string_view text, bool escape) {
 }
 
 }  // namespace
+
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kSafe = "-._~";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool safe = std::isalnum(byte) != 0 || kSafe.find(c) != kSafe.npos;
+    out += safe ? std::string(1, c) : fmt::format("%{:02X}", byte);
+  }
+  return out;
+}
 
 std::string redact(std::string_view text) {
   static const std::regex kSecretPair("([?&](pass|password|pwd|token|key)=)[^&\\s'\"]*",

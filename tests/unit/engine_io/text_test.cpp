@@ -35,11 +35,6 @@ TEST(Text, SplitAndJoinAreInverse) {
   EXPECT_EQ(join(split("a,,b", ','), ","), "a,,b");
 }
 
-TEST(Text, PercentEncodedIsSafeInAUrl) {
-  EXPECT_EQ(percent_encoded("aZ09-._~"), "aZ09-._~");
-  EXPECT_EQ(percent_encoded("a/b#2 \xc3\xa9@:"), "a%2Fb%232%20%C3%A9%40%3A");
-}
-
 TEST(Text, NumbersAreReadWholeOrNotAtAll) {
   EXPECT_EQ(parse_int("-12"), -12);
   EXPECT_FALSE(parse_int("12x"));
