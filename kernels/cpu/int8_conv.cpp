@@ -12,7 +12,8 @@ namespace graft::kernels::cpu {
 namespace {
 
 constexpr std::size_t kMaxFilters = 512;
-constexpr std::int64_t kPointwiseRow = 48;  // pixels of a row that a 1x1 convolution is cut into
+constexpr std::int64_t kPointwiseRow = 48;  // about as many pixels of a 1x1 convolution make a row
+constexpr std::int64_t kBlock = 16;         // channels that the loops take at a time
 
 /// Packed filters, kept per context.
 class Int8ConvState {
@@ -69,16 +70,20 @@ void run(Context& ctx, simd::Int8ConvGeometry g, std::int64_t n, const simd::Int
                    });
 }
 
-/// A 1x1 convolution has no rows: rows of kPointwiseRow pixels, then what is left.
+/// Pixels of a row: all rows but the last are equally long, and that is not much shorter.
+std::int64_t row_of(std::int64_t pixels) {
+  const std::int64_t rows = std::max<std::int64_t>(1, (pixels + kPointwiseRow / 2) / kPointwiseRow);
+  return (pixels + rows - 1) / rows;
+}
+
+/// A 1x1 convolution has no rows: rows of g.q pixels, then what is left.
 void run_pointwise(Context& ctx, simd::Int8ConvGeometry g, std::int64_t pixels,
                    simd::Int8ConvArgs args, std::size_t y_bytes, std::size_t residual_bytes,
                    std::uint8_t* scratch, std::int64_t scratch_bytes) {
-  g.h = g.p = 1;
-  g.w = g.q = kPointwiseRow;
-  const std::int64_t rows = pixels / kPointwiseRow, rest = pixels % kPointwiseRow;
+  const std::int64_t row = g.q, rows = pixels / row, rest = pixels % row;
   if (rows > 0) run(ctx, g, rows, args, scratch, scratch_bytes);
   if (rest == 0) return;
-  const std::int64_t done = rows * kPointwiseRow;
+  const std::int64_t done = rows * row;
   args.x += done * g.c;
   const auto skip = [&](auto* p, std::size_t bytes) {
     return static_cast<decltype(p)>(
@@ -107,7 +112,11 @@ void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, cons
   const auto& loops = *simd::int8_conv();
   auto g = geometry(o.conv, x.shape(), w.shape(), y.shape());
   const bool pointwise = is_pointwise(o.conv, w.shape());
-  if (pointwise) g.h = g.p = 1, g.w = g.q = kPointwiseRow;
+  if (pointwise) {
+    g.h = g.p = 1;
+    g.w = g.q = row_of(y.numel() / g.k);
+    g.in_place = x.dtype() == DType::kU8 && g.c % kBlock == 0;
+  }
   const std::int64_t padded =
       (g.k + simd::kChannelLanes - 1) / simd::kChannelLanes * simd::kChannelLanes;
   const std::int64_t packed_bytes = loops.packed_bytes(g), scratch_bytes = loops.scratch_bytes(g);

@@ -21,6 +21,7 @@ constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
 };
 constexpr Impl<decltype(conv_fused_fwd)> kConvFusedFwd[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_fused_fwd_why_not, cpu::depthwise_fused_fwd},
+    {"gemm", Backend::kCpu, cpu::conv_1x1_fused_fwd_why_not, cpu::conv_1x1_fused_fwd},
     {"winograd", Backend::kCpu, cpu::winograd_fused_fwd_why_not, cpu::winograd_fused_fwd},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_fused_fwd},
     {"ref", Backend::kRef, never, ref::conv_fused_fwd},

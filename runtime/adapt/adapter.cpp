@@ -63,16 +63,6 @@ TrainOptions options_of_trials(TrainOptions options, const AdaptOptions& adapt) 
   return options;
 }
 
-/// The last line of a child's log, which says why it failed.
-std::string last_line(const fs::path& log) {
-  const std::string text = read_file(log);
-  const auto end = text.find_last_not_of('\n');
-  if (end == std::string::npos) return "it said nothing";
-  const auto begin = text.rfind('\n', end);
-  return text.substr(begin == std::string::npos ? 0 : begin + 1,
-                     end - (begin == std::string::npos ? 0 : begin + 1) + 1);
-}
-
 }  // namespace
 
 Adapter::Adapter(const TrainOptions& trial, const AdaptOptions& options, fs::path program)

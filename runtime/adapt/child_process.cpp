@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/core/error.h"
+#include "engine/io/file.h"
 
 namespace graft::adapt {
 namespace {
@@ -78,6 +79,15 @@ std::optional<int> ChildProcess::poll() {
 
 void ChildProcess::send(int signal_number) {
   if (pid_ != -1) ::kill(pid_, signal_number);
+}
+
+std::string last_line(const std::filesystem::path& log) {
+  const std::string text = read_file(log);
+  const auto end = text.find_last_not_of('\n');
+  if (end == std::string::npos) return "it said nothing";
+  const auto begin = text.rfind('\n', end);
+  return text.substr(begin == std::string::npos ? 0 : begin + 1,
+                     end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
 std::filesystem::path this_program() { return std::filesystem::read_symlink("/proc/self/exe"); }

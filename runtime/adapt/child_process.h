@@ -35,6 +35,9 @@ class ChildProcess {
   std::optional<int> exit_code_;
 };
 
+/// The last line of a child's log, which says why it failed.
+[[nodiscard]] std::string last_line(const std::filesystem::path& log);
+
 /// The binary of this process.
 [[nodiscard]] std::filesystem::path this_program();
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/adapt/command_line.h"
 
-#include <algorithm>
-#include <type_traits>
+#include "runtime/train/option_text.h"
 
 namespace graft::adapt {
 namespace {
@@ -35,17 +34,8 @@ std::vector<std::string> train_command(const TrainOptions& options) {
 
 std::vector<std::string> adapt_command(const AdaptOptions& options, const TrainOptions& trial) {
   std::vector<std::string> out = {"adapt"};
-  // visit() is written once, for reading and writing; here it only reads.
-  const_cast<AdaptOptions&>(options).visit([&](const char* name, auto& field, Scope, const char*) {
-    std::string flag = name;
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    if constexpr (std::is_same_v<std::remove_reference_t<decltype(field)>, bool>) {
-      out.push_back((field ? "--" : "--no-") + flag);
-    } else if (const std::string text = text_of(field); !text.empty()) {
-      // "--flag=" would take the argument behind it; what is empty is empty by default.
-      out.push_back("--" + flag + "=" + text);
-    }
-  });
+  const auto flags = train::to_flags(options);
+  out.insert(out.end(), flags.begin(), flags.end());
   add_assignments(trial, out);
   return out;
 }

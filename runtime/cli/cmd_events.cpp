@@ -79,6 +79,12 @@ int run_eval(const EvalArgs& args) {
   return 0;
 }
 
+/// A journal that is not there yet is waited for only by --follow.
+void check_exists(const std::string& journal) {
+  if (std::filesystem::exists(journal)) return;
+  fail(Errc::kIo, "cannot open ", journal, ": there is no such journal");
+}
+
 struct TailArgs {
   std::string journal;
   std::int64_t after = 0;
@@ -86,9 +92,7 @@ struct TailArgs {
 };
 
 int run_tail(const TailArgs& args) {
-  if (!args.follow && !std::filesystem::exists(args.journal)) {
-    fail(Errc::kIo, "cannot open ", args.journal, ": there is no such journal");
-  }
+  if (!args.follow) check_exists(args.journal);
   const train::StopSignal stop;
   events::JournalReader reader(args.journal, {.journal = {}, .seq = args.after});
   while (!train::StopSignal::requested()) {
@@ -110,10 +114,8 @@ struct ReplayArgs {
 };
 
 int run_replay(const ReplayArgs& args) {
-  if (!args.follow && !std::filesystem::exists(args.journal)) {
-    fail(Errc::kIo, "cannot open ", args.journal, ": there is no such journal");
-  }
   auto sink = events::make_sink(args.sink, sink_credentials());
+  if (!args.follow) check_exists(args.journal);
   const std::string name = sink->name();
   const auto cursor = args.cursor.empty() ? events::cursor_path(args.journal, *sink)
                                           : std::filesystem::path(args.cursor);

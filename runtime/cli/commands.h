@@ -24,6 +24,7 @@ struct Command {
 std::vector<Command> add_train(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_compare(CLI::App& root, const std::vector<std::string>& arguments);
 std::vector<Command> add_adapt(CLI::App& root, const std::vector<std::string>& arguments);
+std::vector<Command> add_finetune(CLI::App& root);
 std::vector<Command> add_eval(CLI::App& root);
 std::vector<Command> add_report(CLI::App& root);
 std::vector<Command> add_import(CLI::App& root);
@@ -31,6 +32,7 @@ std::vector<Command> add_export(CLI::App& root);
 std::vector<Command> add_classify(CLI::App& root);
 std::vector<Command> add_package(CLI::App& root);
 std::vector<Command> add_profile(CLI::App& root);
+std::vector<Command> add_quantize(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 /// `graft data mislabels`, below the command `data`.
 Command add_mislabels(CLI::App& data);

@@ -94,6 +94,7 @@ int run(int argc, char** argv) {
   add(add_train(root, arguments));
   add(add_compare(root, arguments));
   add(add_adapt(root, arguments));
+  add(add_finetune(root));
   add(add_eval(root));
   add(add_report(root));
   add(add_import(root));
@@ -101,6 +102,7 @@ int run(int argc, char** argv) {
   add(add_classify(root));
   add(add_package(root));
   add(add_profile(root));
+  add(add_quantize(root));
   add(add_data(root));
   add(add_inspect(root));
   add(add_schedule(root));

@@ -22,6 +22,12 @@ constexpr std::uint32_t kHoldOutEpoch = kSubsetEpoch - 1;
 
 const char* name(Split split) { return split == Split::kTrain ? "train" : "test"; }
 
+ImageU8 Dataset::original(std::int64_t id) const {
+  ImageU8 image(image_size().height, image_size().width);
+  read(id, image.pixels);
+  return image;
+}
+
 DatasetDecorator::DatasetDecorator(DatasetPtr base) : base_(std::move(base)) {
   GRAFT_CHECK(base_ != nullptr, "no data set to decorate");
 }
@@ -43,6 +49,53 @@ std::string Subset::fingerprint() const {
   hash.update("subset " + base().fingerprint() + " ");
   hash.update(ids_.data(), ids_.size() * sizeof ids_[0]);
   return hash.hex();
+}
+
+Joined::Joined(std::vector<DatasetPtr> parts)
+    : DatasetDecorator(parts.empty() ? nullptr : parts.front()), parts_(std::move(parts)) {
+  std::int64_t end = 0;
+  for (const DatasetPtr& part : parts_) {
+    GRAFT_CHECK(part->class_names() == class_names() && part->image_size() == image_size(),
+                part->name(), " and ", name(), " differ in classes or size");
+    ends_.push_back(end += part->size());
+  }
+}
+
+Joined::Place Joined::find(std::int64_t id) const {
+  GRAFT_CHECK(id >= 0 && id < size(), "id ", id, " of ", size());
+  const auto at = std::upper_bound(ends_.begin(), ends_.end(), id) - ends_.begin();
+  const auto part = static_cast<std::size_t>(at);
+  return {parts_[part].get(), part == 0 ? id : id - ends_[part - 1]};
+}
+
+int Joined::label(std::int64_t id) const {
+  const Place p = find(id);
+  return p.part->label(p.id);
+}
+
+void Joined::read(std::int64_t id, std::span<std::uint8_t> hwc) const {
+  const Place p = find(id);
+  p.part->read(p.id, hwc);
+}
+
+std::string Joined::example_name(std::int64_t id) const {
+  const Place p = find(id);
+  return p.part->example_name(p.id);
+}
+
+std::string Joined::fingerprint() const {
+  Sha256 hash;
+  for (const DatasetPtr& part : parts_) hash.update("joined " + part->fingerprint() + " ");
+  return hash.hex();
+}
+
+std::vector<BadFile> Joined::bad_files() const {
+  std::vector<BadFile> all;
+  for (const DatasetPtr& part : parts_) {
+    const auto bad = part->bad_files();
+    all.insert(all.end(), bad.begin(), bad.end());
+  }
+  return all;
 }
 
 DatasetPtr limit_examples(DatasetPtr base, std::int64_t count, std::uint64_t seed) {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/image.h"
+
 namespace graft::data {
 
 enum class Split { kTrain, kTest };
@@ -53,6 +55,13 @@ class Dataset {
   [[nodiscard]] virtual int label(std::int64_t id) const = 0;
   /// Writes the pixels (height, width, 3) of one example. Throws Error(kData).
   virtual void read(std::int64_t id, std::span<std::uint8_t> hwc) const = 0;
+  /// What people know an example by: its file below the data set's folder, if it has one.
+  [[nodiscard]] virtual std::string example_name(std::int64_t id) const {
+    return std::to_string(id);
+  }
+  /// One example as it is stored, before it is brought to image_size(), for a model that has its
+  /// own preprocessing. Throws Error(kData).
+  [[nodiscard]] virtual ImageU8 original(std::int64_t id) const;
   /// SHA-256 of what determines the examples: the same data give the same text on every machine.
   [[nodiscard]] virtual std::string fingerprint() const = 0;
   /// Published mean and standard deviation, if there are any.
@@ -75,6 +84,8 @@ class DatasetDecorator : public Dataset {
   ImageSize image_size() const override { return base_->image_size(); }
   int label(std::int64_t id) const override { return base_->label(id); }
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override { base_->read(id, hwc); }
+  std::string example_name(std::int64_t id) const override { return base_->example_name(id); }
+  ImageU8 original(std::int64_t id) const override { return base_->original(id); }
   std::optional<Normalization> published_normalization() const override {
     return base_->published_normalization();
   }
@@ -97,12 +108,39 @@ class Subset final : public DatasetDecorator {
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override {
     base().read(base_id(id), hwc);
   }
+  std::string example_name(std::int64_t id) const override {
+    return base().example_name(base_id(id));
+  }
+  ImageU8 original(std::int64_t id) const override { return base().original(base_id(id)); }
   std::string fingerprint() const override;
   /// Id in the base of example `id`.
   [[nodiscard]] std::int64_t base_id(std::int64_t id) const;
 
  private:
   std::vector<std::int64_t> ids_;
+};
+
+/// Data sets of the same classes and image size one after another. The first one says what is
+/// known of all: name, normalisation.
+class Joined final : public DatasetDecorator {
+ public:
+  explicit Joined(std::vector<DatasetPtr> parts);
+  std::int64_t size() const override { return ends_.back(); }
+  int label(std::int64_t id) const override;
+  void read(std::int64_t id, std::span<std::uint8_t> hwc) const override;
+  std::string example_name(std::int64_t id) const override;
+  std::string fingerprint() const override;
+  std::vector<BadFile> bad_files() const override;
+
+ private:
+  struct Place {
+    const Dataset* part;
+    std::int64_t id;
+  };
+  [[nodiscard]] Place find(std::int64_t id) const;
+
+  std::vector<DatasetPtr> parts_;
+  std::vector<std::int64_t> ends_;  ///< id behind the last of each part
 };
 
 /// `count` examples (all, if there are not more), drawn without replacement by Philox at `seed` so

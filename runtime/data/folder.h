@@ -7,12 +7,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/device/memory.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/preprocess.h"
 
 namespace graft::data {
 
@@ -20,9 +22,14 @@ namespace graft::data {
 [[nodiscard]] bool is_image_file(const std::filesystem::path& path);
 
 struct FolderOptions {
-  int size = 32;              ///< side of the square that every image is brought to
+  int size = 32;  ///< side of the square that every image is brought to
+  /// Brings images to size instead, as a model's input; its values are not normalised here.
+  std::optional<Preprocess> preprocess = {};
+  /// Folder beside train/ that tests; empty: the first of test, val, valid, validation.
+  std::string test_folder = {};
   double holdout = 0.1;       ///< share of every class that tests, where there is no test folder
   std::int64_t max_bad = -1;  ///< bad files endured; -1: 0.1 % of the files, 1 at least
+  bool whole = false;         ///< nothing is held out: both splits are all images
   bool verify = false;        ///< decode everything at once and leave bad files out from the start
   std::int64_t cache_mib = 1024;  ///< decoded images are kept if all of them fit; 0: never
 };
@@ -42,9 +49,11 @@ class Folder final : public Dataset {
   std::string name() const override { return name_; }
   std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
   const std::vector<std::string>& class_names() const override { return class_names_; }
-  ImageSize image_size() const override { return {options_.size, options_.size}; }
+  ImageSize image_size() const override;
   int label(std::int64_t id) const override;
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override;
+  std::string example_name(std::int64_t id) const override;
+  ImageU8 original(std::int64_t id) const override;
   /// Of relative paths, file sizes and options; the contents are not read.
   std::string fingerprint() const override;
   std::vector<BadFile> bad_files() const override;
@@ -67,8 +76,13 @@ class Folder final : public Dataset {
   void index_classes();
   void make_cache();
   void verify_all();
+  template <class Use>
+  bool load(std::int64_t id, const Use& use) const;
   bool decode(std::int64_t id, std::span<std::uint8_t> hwc) const;
   bool decode_cached(std::int64_t id, std::span<std::uint8_t> hwc) const;
+  /// Calls `use` with this id and the others of its class, around the end, until it returns true.
+  template <class Use>
+  void first_good(std::int64_t id, const Use& use) const;
   void add_bad(std::int64_t id, const std::string& reason) const;
 
   std::filesystem::path root_;

@@ -27,7 +27,7 @@ const std::vector<Kind>& kinds() {
   static const std::vector<Kind> table = {
       {"cifar10", true, {}},
       {"cifar100", true, {}},
-      {"folder", true, {"size", "holdout", "max_bad", "verify", "cache"}},
+      {"folder", true, {"size", "holdout", "whole", "max_bad", "verify", "cache"}},
       {"synthetic", false, {"train", "test", "seed", "noise", "hard"}},
   };
   return table;
@@ -83,18 +83,6 @@ void read_share(const DataSpec& spec, const std::string& key, double& to) {
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
-DatasetPtr open_folder(const DataSpec& spec, Split split) {
-  constexpr int kLargestSide = 4096;
-  FolderOptions options;
-  read_option(spec, "size", 1, kLargestSide,
-              [&](std::int64_t v) { options.size = static_cast<int>(v); });
-  read_option(spec, "max_bad", 0, kMost, [&](std::int64_t v) { options.max_bad = v; });
-  read_option(spec, "verify", 0, 1, [&](std::int64_t v) { options.verify = v == 1; });
-  read_option(spec, "cache", 0, kMost, [&](std::int64_t v) { options.cache_mib = v; });
-  read_share(spec, "holdout", options.holdout);
-  return std::make_shared<Folder>(spec.folder, split, options);
-}
-
 DatasetPtr open_synthetic(const DataSpec& spec, Split split) {
   constexpr std::int64_t kMostExamples = 1'000'000;
   SyntheticOptions options;
@@ -139,16 +127,31 @@ DataSpec parse_data_spec(std::string_view text) {
 const char* data_spec_help() {
   return "synthetic[:train=N,test=N,seed=S,noise=F,hard=F]  ten drawn classes, needs no file\n"
          "cifar10:DIR, cifar100:DIR                         the binary version of the archives\n"
-         "folder:DIR[,size=N,holdout=F,max_bad=N,verify=1,cache=MiB]\n"
+         "folder:DIR[,size=N,holdout=F,whole=1,max_bad=N,verify=1,cache=MiB]\n"
          "                                                  DIR/CLASS/FILE or "
          "DIR/{train,test}/CLASS/FILE";
+}
+
+FolderOptions folder_options(const DataSpec& spec) {
+  constexpr int kLargestSide = 4096;
+  FolderOptions options;
+  read_option(spec, "size", 1, kLargestSide,
+              [&](std::int64_t v) { options.size = static_cast<int>(v); });
+  read_option(spec, "max_bad", 0, kMost, [&](std::int64_t v) { options.max_bad = v; });
+  read_option(spec, "whole", 0, 1, [&](std::int64_t v) { options.whole = v == 1; });
+  read_option(spec, "verify", 0, 1, [&](std::int64_t v) { options.verify = v == 1; });
+  read_option(spec, "cache", 0, kMost, [&](std::int64_t v) { options.cache_mib = v; });
+  read_share(spec, "holdout", options.holdout);
+  return options;
 }
 
 DatasetPtr open_dataset(const DataSpec& spec, Split split) {
   if (spec.kind == "cifar10") return std::make_shared<Cifar>(cifar10_layout(), spec.folder, split);
   if (spec.kind == "cifar100")
     return std::make_shared<Cifar>(cifar100_layout(), spec.folder, split);
-  if (spec.kind == "folder") return open_folder(spec, split);
+  if (spec.kind == "folder") {
+    return std::make_shared<Folder>(spec.folder, split, folder_options(spec));
+  }
   GRAFT_CHECK(spec.kind == "synthetic", "data kind ", spec.kind);
   return open_synthetic(spec, split);
 }

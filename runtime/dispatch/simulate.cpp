@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -59,7 +60,8 @@ Ticks ticks_of(const Ratio& rate, std::int64_t hz) {
   return hz / rate.numerator * rate.denominator;
 }
 
-double six_decimals(double value) { return std::round(value * 1e6) / 1e6; }
+/// Rounded as the decimal number that the double is: value * 1e6 may itself be rounded to a tie.
+double six_decimals(double value) { return std::stod(fmt::format("{:.6f}", value)); }
 
 double share(double part, double whole) { return whole == 0 ? 0 : part / whole; }
 

@@ -191,11 +191,10 @@ bool JournalReader::open_next_file() {
       if (error.code() != Errc::kIo) throw;  // renamed between the look and the opening
     }
   }
+  if (chosen && position_.journal.empty()) position_.journal = chosen->header().journal;
   if (chosen && chosen->header().journal != position_.journal) {
-    if (!position_.journal.empty()) {
-      log::warning("{} is another journal than before; it is read from its beginning",
-                   path_.string());
-    }
+    log::warning("{} is another journal than before; it is read from its beginning",
+                 path_.string());
     position_ = {chosen->header().journal, 0};
     file_.reset();
   }

@@ -11,16 +11,20 @@
 
 #include <fmt/format.h>
 
+#include "engine/core/log.h"
 #include "engine/core/text.h"
 #include "engine/io/archive.h"
 #include "graph/ir/prune.h"
 #include "models/onnx/import.h"
 #include "models/spec/weight_names.h"
+#include "runtime/model/folding.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/run_dir.h"
 
 namespace graft {
 namespace {
+
+constexpr std::int64_t kImageNetClasses = 1000;
 
 constexpr std::size_t kMaxListed = 12;
 
@@ -200,6 +204,11 @@ int default_size(const ModelSpec& spec) {
   return cifar ? kCifar : kImageNet;
 }
 
+/// What the published weights were trained with.
+const char* usual_preprocess(const ModelSpec& spec) {
+  return spec.name == "mobilenet_v1" ? "keras" : "torchvision";
+}
+
 std::vector<std::string> numbered(std::int64_t classes) {
   std::vector<std::string> labels;
   for (std::int64_t i = 0; i < classes; ++i) labels.push_back(std::to_string(i));
@@ -210,7 +219,6 @@ std::vector<std::string> numbered(std::int64_t classes) {
 
 Model import_weights(Context& ctx, const std::string& architecture,
                      const std::filesystem::path& weights_path, const ImportOptions& options) {
-  constexpr std::int64_t kImageNetClasses = 1000;
   const ModelSpec spec = parse_model_spec(architecture);
   const std::string source = weights_path.string();
   const int size = options.size > 0 ? options.size : default_size(spec);
@@ -231,14 +239,28 @@ Model import_weights(Context& ctx, const std::string& architecture,
       .preprocess = {},
       .labels = {},
       .origin = weights_path.filename().string()};
-  const char* usual = spec.name == "mobilenet_v1" ? "keras" : "torchvision";
-  header.preprocess =
-      data::parse_preprocess(options.preprocess.empty() ? usual : options.preprocess, size, size);
+  header.preprocess = data::parse_preprocess(
+      options.preprocess.empty() ? usual_preprocess(spec) : options.preprocess, size, size);
   if (header.classifies()) {
     header.labels = labelled > 0 ? options.labels : numbered(context.classes);
   }
   Model model(ctx, std::move(header));
   fill(ctx, model.params(), weights, archive, source);
+  check_folding(model);
+  return model;
+}
+
+Model random_model(Context& ctx, const std::string& architecture, std::uint64_t seed) {
+  const ModelSpec spec = parse_model_spec(architecture);
+  const int size = default_size(spec);
+  const Graph whole =
+      build_model(spec, {.classes = kImageNetClasses, .height = size, .width = size});
+  Model model(ctx, {.architecture = print(spec),
+                    .graph = prune(whole, whole.output(kLogits), kLogits),
+                    .preprocess = data::parse_preprocess(usual_preprocess(spec), size, size),
+                    .labels = numbered(kImageNetClasses),
+                    .origin = detail::cat("random weights, seed ", seed)});
+  model.params().initialise(ctx, seed);
   return model;
 }
 
@@ -247,6 +269,12 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
   const std::string source = path.string();
   const std::string bytes = read_file(path, kMaxBytes);
   onnx::Imported imported = onnx::import_model(bytes, source, {.size = options.size});
+  if (imported.quantised > 0) {
+    log::info(
+        "{}: {} values are 8-bit in the file; the model has the same weights and f32 activations, "
+        "`graft quantize` makes it int8",
+        source, imported.quantised);
+  }
   ModelHeader header;
   header.graph = std::move(imported.graph);
   header.origin =
@@ -268,6 +296,7 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
     store(ctx, e, imported.weights.at(e.name), source);
   }
   model.params().bump_version();
+  check_folding(model);
   return model;
 }
 
@@ -299,6 +328,7 @@ Model import_run(Context& ctx, const std::filesystem::path& run_dir) {
     copy_from_host(ctx, trained.entry(trained.find(e.name)).value.data(), value);
   }
   model.params().bump_version();
+  check_folding(model);
   return model;
 }
 

@@ -29,6 +29,10 @@ struct ImportOptions {
 [[nodiscard]] Model import_onnx(Context& ctx, const std::filesystem::path& path,
                                 const ImportOptions& options);
 
+/// `architecture` with random weights, drawn by `seed`: a classifier of ImageNet's 1000 classes,
+/// its input as import_weights() would have it.
+[[nodiscard]] Model random_model(Context& ctx, const std::string& architecture, std::uint64_t seed);
+
 /// The last checkpoint of a run directory, with the preprocessing of its training.
 [[nodiscard]] Model import_run(Context& ctx, const std::filesystem::path& run_dir);
 

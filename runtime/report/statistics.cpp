@@ -30,6 +30,21 @@ double probability_within(double t, std::int64_t degrees) {
 
 }  // namespace
 
+ShareInterval wilson_95(std::int64_t successes, std::int64_t n) {
+  GRAFT_CHECK(successes >= 0 && successes <= n, successes, " of ", n);
+  if (n == 0) return {};
+  constexpr double kZ = 1.959963984540054;  // normal quantile of 0.975
+  const auto trials = static_cast<double>(n);
+  const double share = static_cast<double>(successes) / trials;
+  const double shrink = 1 + kZ * kZ / trials;
+  const double centre = (share + kZ * kZ / (2 * trials)) / shrink;
+  const double half =
+      kZ / shrink * std::sqrt(share * (1 - share) / trials + kZ * kZ / (4 * trials * trials));
+  // The bounds of 0 and of n successes are exact; rounding must not leave them beside the share.
+  return {successes == 0 ? 0 : std::max(0.0, centre - half),
+          successes == n ? 1 : std::min(1.0, centre + half)};
+}
+
 double student_t_95(std::int64_t degrees) {
   GRAFT_CHECK(degrees >= 1, degrees, " degrees of freedom");
   double low = 1, high = 13;  // t is 12.706 at one degree and falls towards 1.960

@@ -19,6 +19,15 @@ struct SeedSummary {
 /// Values that are not finite are left out.
 [[nodiscard]] SeedSummary summarize(std::span<const double> values);
 
+/// Bounds of a share in [0, 1].
+struct ShareInterval {
+  double low = 0, high = 1;
+};
+
+/// Wilson's 95 % interval of a binomial share, `successes` of `n`; [0, 1] for n = 0. Source: Wilson
+/// 1927.
+[[nodiscard]] ShareInterval wilson_95(std::int64_t successes, std::int64_t n);
+
 /// The t with P(|T| <= t) = 0.95 at `degrees` >= 1 degrees of freedom. Absolute error below 1e-6.
 [[nodiscard]] double student_t_95(std::int64_t degrees);
 

@@ -2,6 +2,7 @@
 // Options from text, as command lines, files and the environment give them.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/text.h"
+#include "engine/io/json.h"
 
 namespace graft::train {
 
@@ -52,6 +54,27 @@ void set_option(Options& options, const std::string& key, const std::string& tex
     fail(Errc::kUsage, where, ": unknown option '", key, "'",
          did_you_mean(key, option_names(options)));
   }
+}
+
+/// The flags with which a command line sets every option of a struct that walks its own fields.
+template <class Options>
+[[nodiscard]] std::vector<std::string> to_flags(const Options& options) {
+  std::vector<std::string> out;
+  // visit() is written once, for reading and writing; here it only reads.
+  const_cast<Options&>(options).visit([&](const char* name, auto& field, auto, const char*) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    std::string flag = name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    if constexpr (std::is_same_v<Field, bool>) {
+      out.push_back((field ? "--" : "--no-") + flag);
+    } else {
+      const Json value = field;
+      const std::string text = value.is_string() ? value.template get<std::string>() : value.dump();
+      // "--flag=" would take the argument behind it; what is empty is empty by default.
+      if (!text.empty()) out.push_back("--" + flag + "=" + text);
+    }
+  });
+  return out;
 }
 
 }  // namespace graft::train

@@ -34,6 +34,10 @@ std::string ProgressBar::text(const State& s) const {
   const double rate = seconds > 0 ? static_cast<double>(seen) / seconds : 0;
   const std::string left =
       rate > 0 ? format_duration(static_cast<double>(s.run_total - s.run_done) / rate) : "?";
+  if (!s.what.empty()) {
+    return fmt::format("{}  {} of {}  {:.0f} images/s  {} left", s.what, s.done, s.total, rate,
+                       left);
+  }
   return fmt::format(
       "epoch {}/{}  {:3.0f} %  {:.0f} images/s  loss {:.4f}  kept {:.0f} %  {} left", s.epoch + 1,
       s.epochs,

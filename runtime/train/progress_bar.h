@@ -16,7 +16,8 @@ class ProgressBar {
     std::int64_t done = 0, total = 0;          ///< candidates of this epoch
     std::int64_t run_done = 0, run_total = 0;  ///< candidates of the whole run
     double loss = 0;                           ///< mean training loss of this epoch so far
-    double kept = 1;  ///< backpropagated fraction of this epoch's candidates
+    double kept = 1;        ///< backpropagated fraction of this epoch's candidates
+    std::string what = {};  ///< shown instead of epoch, loss and kept, unless empty
   };
 
   explicit ProgressBar(bool quiet = false);

@@ -29,6 +29,20 @@ TEST(Statistics, StudentTMatchesTheTables) {
   EXPECT_THROW((void)student_t_95(0), Error);
 }
 
+TEST(Statistics, WilsonIntervals) {
+  // Newcombe 1998, table I: 81 of 263 and 15 of 148 and 0 of 20 and 1 of 29.
+  const auto near = [](ShareInterval got, double low, double high) {
+    EXPECT_NEAR(got.low, low, 5e-5);
+    EXPECT_NEAR(got.high, high, 5e-5);
+  };
+  near(wilson_95(81, 263), 0.2553, 0.3662);
+  near(wilson_95(15, 148), 0.0624, 0.1605);
+  near(wilson_95(0, 20), 0, 0.1611);
+  near(wilson_95(1, 29), 0.0061, 0.1718);
+  near(wilson_95(20, 20), 0.8389, 1);
+  near(wilson_95(0, 0), 0, 1);
+}
+
 TEST(Statistics, SummaryOfSeeds) {
   const SeedSummary s = summarize(std::vector<double>{1, 2, 3, 4, 5});
   EXPECT_EQ(s.n, 5);

@@ -54,6 +54,23 @@ TEST(Subset, RenumbersAndFingerprintsItsIds) {
       testing::fails_with(Errc::kInvalidArgument, {"id 20 of 20"}, [&] { Subset(base, {20}); }));
 }
 
+TEST(Joined, NumbersItsPartsThrough) {
+  const auto base = std::make_shared<FakeDataset>(20);
+  const auto part = std::make_shared<Subset>(base, std::vector<std::int64_t>{7, 3, 12});
+  const Joined joined({base, part});
+  EXPECT_EQ(joined.size(), 23);
+  EXPECT_EQ(joined.label(19), base->label(19));
+  EXPECT_EQ(joined.label(20), base->label(7));
+  EXPECT_EQ(joined.example_name(22), "12");
+  std::vector<std::uint8_t> a(joined.image_size().bytes()), b(a.size());
+  joined.read(21, a);
+  base->read(3, b);
+  EXPECT_EQ(a, b);
+  EXPECT_NE(joined.fingerprint(), Joined({part, base}).fingerprint());
+  EXPECT_TRUE(testing::fails_with(Errc::kInvalidArgument, {"id 23 of 23"},
+                                  [&] { (void)joined.label(23); }));
+}
+
 TEST(LimitExamples, DrawsDistinctExamplesOfAllClasses) {
   const auto base = std::make_shared<FakeDataset>(1000);
   const DatasetPtr limited = limit_examples(base, 300);

@@ -75,6 +75,26 @@ TEST(Folder, ReadsSplitsWithSortedClasses) {
   }
 }
 
+TEST(Folder, FitsImagesToAModelsInput) {
+  const TempFolder folder;
+  add_split(folder, "train", 2);
+  add_split(folder, "val", 1);
+  add_split(folder, "test", 1);
+  const Preprocess preprocess = parse_preprocess("keras:order=bgr", 12, 16);
+  ImageU8 red(20, 30);
+  for (std::size_t i = 0; i < red.pixels.size(); i += 3) red.pixels[i] = 200;
+  atomic_write(folder / "val/ant/img100.png", encode_png(red));
+  const Folder val(folder.path(), Split::kTest, {.preprocess = preprocess, .test_folder = "val"});
+  EXPECT_EQ(val.image_size(), (ImageSize{12, 16}));
+  EXPECT_EQ(val.example_name(0), "val/ant/img100.png");
+  std::vector<std::uint8_t> pixels(val.image_size().bytes());
+  val.read(0, pixels);
+  EXPECT_EQ(pixels[0], 0);
+  EXPECT_EQ(pixels[2], 200);
+  const Folder plain(folder.path(), Split::kTest, {.size = 12, .test_folder = "val"});
+  EXPECT_NE(val.fingerprint(), plain.fingerprint());
+}
+
 TEST(Folder, HoldsOutAShareOfEveryClass) {
   const TempFolder folder;
   add_class(folder, "ant", 0, 20);
@@ -92,6 +112,32 @@ TEST(Folder, HoldsOutAShareOfEveryClass) {
   std::sort(levels.begin(), levels.end());  // together: every image once
   EXPECT_EQ(std::unique(levels.begin(), levels.end()) - levels.begin(), 30);
   EXPECT_EQ(Folder(folder.path(), Split::kTest, options).fingerprint(), test.fingerprint());
+}
+
+TEST(Folder, WholeHoldsNothingOut) {
+  const TempFolder folder;
+  add_class(folder, "ant", 0, 1);
+  add_class(folder, "bee", 1, 3);
+  for (const Split split : {Split::kTrain, Split::kTest}) {
+    EXPECT_EQ(Folder(folder.path(), split, {.size = 8, .whole = true}).size(), 4);
+  }
+}
+
+TEST(Folder, TheOriginalIsNotResizedAndABadFileIsReplaced) {
+  const TempFolder folder;
+  add_train(folder, 2);
+  atomic_write(folder / "train/ant/img100.png", "no image");
+  const Folder train(folder.path(), Split::kTrain, {.size = 8});
+  for (const std::int64_t id : {0, 1}) {
+    const ImageU8 image = train.original(id);
+    EXPECT_EQ(image.height, 20);
+    EXPECT_EQ(image.width, 30);
+    EXPECT_EQ(image.pixels[0], 1);
+  }
+  EXPECT_EQ(train.bad_files().size(), 1u);
+  const DatasetPtr few = limit_examples(
+      std::make_shared<Folder>(folder.path(), Split::kTest, FolderOptions{.size = 8}), 1);
+  EXPECT_EQ(few->original(0).width, 30);
 }
 
 TEST(Folder, CorruptFileUnderTheLimitIsNamedOnceAndReplaced) {

@@ -218,6 +218,7 @@ TEST_F(JournalRead, BeginsBehindItsPosition) {
   JournalReader second(path_, after);
   EXPECT_EQ(second.next()->seq, 2);
   EXPECT_EQ(second.missed(), 0);
+  EXPECT_EQ(JournalReader(path_, {.journal = {}, .seq = 2}).next()->seq, 3) << "of any journal";
 }
 
 TEST_F(JournalRead, AnotherJournalIsReadFromItsBeginning) {

@@ -18,12 +18,13 @@
 namespace graft::testing {
 
 struct FamilyOptions {
-  std::string architecture = "mobilenet_v1:alpha=0.25";
+  std::string architecture = "resnet8";
   int side = 32;
   std::int64_t classes = 3;
   std::uint64_t seed = 1;       ///< of the candidates
   std::uint64_t base_seed = 1;  ///< of the base
   bool all_cuts = false;        ///< not only the branch points
+  std::size_t every = 1;        ///< only every so manyth of them
 };
 
 inline void randomise_norms(ParamStore& params, std::uint64_t seed) {
@@ -54,10 +55,10 @@ inline finetune::Family draw_family(Context& ctx, const std::string& task,
   family.graph = drawn_model(ctx, o.architecture, o.side, o.classes).header().graph;
   const auto cuts = o.all_cuts ? single_value_cuts(family.graph) : branch_points(family.graph);
   family.candidates.emplace_back();  // nothing frozen
-  for (const BranchPoint& p : cuts) {
+  for (std::size_t i = 0; i < cuts.size(); i += o.every) {
     finetune::Candidate& c = family.candidates.emplace_back();
-    c.frozen = p.frozen;
-    c.branch = family.graph.node(p.value).name;
+    c.frozen = cuts[i].frozen;
+    c.branch = family.graph.node(cuts[i].value).name;
   }
   double accuracy = 0.95;
   for (finetune::Candidate& c : family.candidates) {

@@ -31,11 +31,12 @@ Tensor frame(Context& ctx, std::uint64_t seed, std::int64_t rows = 1) {
 
 /// Eight applications of three packages, at depths from nothing shared to all but the head.
 std::vector<TreeApp> eight_apps(Context& ctx, const std::filesystem::path& folder,
-                                const std::string& architecture) {
+                                const std::string& architecture, std::size_t every) {
   std::vector<std::shared_ptr<const Package>> packages;
   for (const char* task : {"birds", "cars", "dogs"}) {
     packages.push_back(
-        draw_package(ctx, task, folder, {.architecture = architecture, .seed = packages.size()}));
+        draw_package(ctx, task, folder,
+                     {.architecture = architecture, .seed = packages.size(), .every = every}));
   }
   const auto& candidates = packages[0]->header().candidates;
   std::vector<TreeApp> apps;
@@ -55,12 +56,18 @@ std::vector<float> logits_of(std::span<const AppResult> results, std::size_t app
   return {};
 }
 
-class Architectures : public ::testing::TestWithParam<const char*> {};
+struct Network {
+  const char* name;
+  const char* architecture;
+  std::size_t every;  ///< thins out the branch points
+};
+
+class Architectures : public ::testing::TestWithParam<Network> {};
 
 TEST_P(Architectures, SharingChangesNoOutputBit) {
   const TempFolder folder;
   Context ctx(Backend::kCpu);
-  const auto apps = eight_apps(ctx, folder.path(), GetParam());
+  const auto apps = eight_apps(ctx, folder.path(), GetParam().architecture, GetParam().every);
   BaseModels bases;
   TreeRunner tree(ctx, apps, bases);
   std::vector<std::unique_ptr<TreeRunner>> alone;
@@ -90,11 +97,10 @@ TEST_P(Architectures, SharingChangesNoOutputBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(TreeRunner, Architectures,
-                         ::testing::Values("mobilenet_v1:alpha=0.25", "resnet8", "mobilenet_v2"),
-                         [](const auto& architecture) {
-                           std::string name = architecture.param;
-                           return name.substr(0, name.find(':'));
-                         });
+                         ::testing::Values(Network{"residual", "resnet8", 1},
+                                           Network{"depthwise", "mobilenet_v1:alpha=0.25", 4},
+                                           Network{"dense", "densenet-bc-22-12", 2}),
+                         [](const auto& network) { return std::string(network.param.name); });
 
 TEST(TreeRunner, GivesWhatTheWholeNetworkGives) {
   const TempFolder folder;
@@ -124,7 +130,7 @@ TEST(TreeRunner, RunsOnlyAsDeepAsTheDueApplicationsNeed) {
   const auto package = draw_package(ctx, "birds", folder.path());
   const auto& c = package->header().candidates;
   const std::vector<TreeApp> apps = {
-      {.name = "shallow", .package = package, .place = {c[2].frozen, 10}},
+      {.name = "shallow", .package = package, .place = {c[1].frozen, 10}},
       {.name = "deep", .package = package, .place = {c.back().frozen, 5}}};
   BaseModels bases;
   TreeRunner tree(ctx, apps, bases);
@@ -149,7 +155,7 @@ TEST(TreeRunner, BatchedModeRunsOneStemOverSeveralCameras) {
   Context ctx(Backend::kCpu);
   const auto apps_of = [&](std::int64_t rows) {
     const auto package = draw_package(ctx, "birds", folder.path());
-    const int frozen = package->header().candidates[4].frozen;
+    const int frozen = package->header().candidates[2].frozen;
     return std::vector<TreeApp>{
         {.name = "cam0", .package = package, .place = {frozen, 1}, .first_row = 0},
         {.name = "cam2", .package = package, .place = {frozen, 1}, .first_row = 2},
@@ -199,7 +205,9 @@ TEST(TreeRunner, JudgesByThePositiveLabels) {
     const AppResult r = tree.run(x, std::vector<std::uint8_t>{1}).front();
     total += r.score;
     hits += r.positive ? 1 : 0;
-    if (r.positive) EXPECT_EQ(r.score, r.probability);
+    if (r.positive) {
+      EXPECT_EQ(r.score, r.probability);
+    }
     EXPECT_EQ(r.positive, package->header().labels[static_cast<std::size_t>(r.label)] == label);
   }
   EXPECT_NEAR(total, 1, 1e-12);
@@ -213,10 +221,10 @@ TEST(TreeRunner, NamesTheLayerWhereTwoApplicationsPart) {
   const auto b = draw_package(ctx, "cars", folder.path(), {.base_seed = 2});
   const auto& c = a->header().candidates;
   BaseModels bases;
-  EXPECT_TRUE(fails_with(Errc::kModel, {"birds", "cars", "layer 0", "conv1"}, [&] {
+  EXPECT_TRUE(fails_with(Errc::kModel, {"birds", "cars", "layer 0", "conv"}, [&] {
     TreeRunner tree(ctx,
-                    {{.name = "birds", .package = a, .place = {c[2].frozen, 1}},
-                     {.name = "cars", .package = b, .place = {c[3].frozen, 1}}},
+                    {{.name = "birds", .package = a, .place = {c[1].frozen, 1}},
+                     {.name = "cars", .package = b, .place = {c[2].frozen, 1}}},
                     bases);
   }));
   // Alone in what is shared, an application of another base may join.
@@ -251,8 +259,8 @@ TEST(TreeRunner, MeasuredCostsAddUpToTheNodes) {
   const auto& c = package->header().candidates;
   BaseModels bases;
   TreeRunner tree(ctx,
-                  {{.name = "a", .package = package, .place = {c[3].frozen, 1}},
-                   {.name = "b", .package = package, .place = {c[6].frozen, 1}}},
+                  {{.name = "a", .package = package, .place = {c[1].frozen, 1}},
+                   {.name = "b", .package = package, .place = {c.back().frozen, 1}}},
                   bases);
   const int n = package->header().n_layers();
   const CostModel planned(std::vector<double>(static_cast<std::size_t>(n), 1.0), "ms");
