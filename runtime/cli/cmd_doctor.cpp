@@ -10,6 +10,7 @@
 #include "kernels/api/backend_info.h"
 #include "runtime/build_info.h"
 #include "runtime/cli/commands.h"
+#include "runtime/video/ffmpeg_plugin.h"
 
 namespace graft::cli {
 namespace {
@@ -73,6 +74,9 @@ std::vector<Finding> examine() {
                       cpu.own_isa == "baseline"
                           ? "this processor has no AVX2: training works, several times slower"
                           : ""});
+  std::string why_not;
+  const bool video = video::ffmpeg_available(&why_not);
+  findings.push_back({"video files", video ? "FFmpeg plug-in" : "none", why_not});
   examine_cuda(findings);
   return findings;
 }

@@ -39,6 +39,9 @@ Command add_mislabels(CLI::App& data);
 std::vector<Command> add_inspect(CLI::App& root);
 std::vector<Command> add_events(CLI::App& root);
 std::vector<Command> add_schedule(CLI::App& root);
+std::vector<Command> add_run(CLI::App& root);
+/// `graft ctl` and `graft top`.
+std::vector<Command> add_ctl(CLI::App& root);
 std::vector<Command> add_dispatch(CLI::App& root);
 std::vector<Command> add_check(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);

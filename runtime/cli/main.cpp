@@ -106,6 +106,8 @@ int run(int argc, char** argv) {
   add(add_data(root));
   add(add_inspect(root));
   add(add_schedule(root));
+  add(add_run(root));
+  add(add_ctl(root));
   add(add_events(root));
   add(add_dispatch(root));
   add(add_check(root));

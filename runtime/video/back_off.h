@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
-
-#include "engine/core/rng.h"
+#include <random>
 
 namespace graft::video {
 
@@ -15,13 +13,13 @@ class BackOff {
  public:
   using Duration = std::chrono::milliseconds;
 
-  BackOff(Duration least, Duration most, std::uint64_t seed)
-      : least_(least), most_(most), next_(least), rng_({seed, RngPurpose::kBackOff, 0, 0}) {}
+  BackOff(Duration least, Duration most, unsigned seed)
+      : least_(least), most_(most), next_(least), rng_(seed) {}
 
   [[nodiscard]] Duration next() {
     const auto pause = next_;
     next_ = std::min(most_, 2 * next_);
-    const double share = 0.5 + 0.5 * rng_.uniform_double();
+    const double share = std::uniform_real_distribution<>(0.5, 1)(rng_);
     return Duration(static_cast<Duration::rep>(share * static_cast<double>(pause.count())));
   }
   /// After a success.
@@ -29,7 +27,7 @@ class BackOff {
 
  private:
   Duration least_, most_, next_;
-  Philox rng_;
+  std::minstd_rand rng_;
 };
 
 }  // namespace graft::video

@@ -48,6 +48,12 @@ bool Capture::wait_open(std::chrono::milliseconds patience) {
   return state_.up;
 }
 
+void Capture::start() {
+  const std::scoped_lock lock(mutex_);
+  started_ = true;
+  changed_.notify_all();
+}
+
 CaptureState Capture::state() const {
   const std::scoped_lock lock(mutex_);
   return state_;
@@ -66,7 +72,7 @@ bool Capture::sleep_until(Clock::time_point time) {
 
 void Capture::run() {
   BackOff back_off(options_.least_back_off, options_.most_back_off,
-                   std::hash<std::string>()(options_.stream));
+                   static_cast<unsigned>(std::hash<std::string>()(options_.stream)));
   while (!stop_) {
     try {
       const std::int64_t before = next_index_;
@@ -98,6 +104,10 @@ void Capture::read_until_fault() {
   const auto source = open_(stop_);
   note_open(*source);
   anchor_.reset();
+  if (options_.paced) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return started_ || stop_; });
+  }
   Frame frame;
   while (!stop_ && source->next(frame)) {
     frame.stream = options_.stream;

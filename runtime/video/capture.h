@@ -25,7 +25,7 @@ struct CaptureOptions {
   std::string stream = "camera";
   /// A broken source is opened again, for ever, instead of ending the stream.
   bool reopen = false;
-  /// Frames come as fast as they can be decoded; kLive holds them back to their times.
+  /// Frames that could all come at once are held back to their times, from start() on.
   bool paced = false;
   std::chrono::milliseconds least_back_off{100}, most_back_off{1000};
 };
@@ -55,6 +55,8 @@ class Capture {
   /// Waits for the source to be open for the first time. False if it is not within `patience`.
   /// Throws what opening threw, if the source is not one to open again.
   bool wait_open(std::chrono::milliseconds patience);
+  /// Lets a paced source run: what takes its frames is ready.
+  void start();
   /// Frames and their account.
   [[nodiscard]] FrameMailbox& mailbox() { return mailbox_; }
   [[nodiscard]] CaptureState state() const;
@@ -76,6 +78,7 @@ class Capture {
   CaptureOptions options_;
   FrameMailbox mailbox_;
   std::atomic<bool> stop_ = false;
+  bool started_ = false;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   CaptureState state_;

@@ -20,19 +20,6 @@ namespace {
 
 constexpr std::string_view kSecret = "***";
 
-bool unreserved(unsigned char c) {
-  return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += unreserved(byte) ? std::string(1, c) : fmt::format("%{:02X}", byte);
-  }
-  return out;
-}
-
 /// Replaces every ${NAME}; `escape` makes a value safe where it stands.
 std::string expand(std::string_view text, bool escape) {
   std::string out;
@@ -53,6 +40,17 @@ std::string expand(std::string_view text, bool escape) {
 }
 
 }  // namespace
+
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kSafe = "-._~";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool safe = std::isalnum(byte) != 0 || kSafe.find(c) != kSafe.npos;
+    out += safe ? std::string(1, c) : fmt::format("%{:02X}", byte);
+  }
+  return out;
+}
 
 std::string redact(std::string_view text) {
   static const std::regex kSecretPair("([?&](pass|password|pwd|token|key)=)[^&\\s'\"]*",

@@ -28,6 +28,9 @@ struct SourceUri {
 /// escaped. Throws Error(kUsage) for another scheme, Error(kConfig) for a variable that is not set.
 [[nodiscard]] SourceUri parse_source_uri(std::string_view text);
 
+/// `text` with everything but letters, digits and -._~ as %XX: safe as one part of an address.
+[[nodiscard]] std::string percent_encoded(std::string_view text);
+
 /// `text` with the password of every address in it replaced by ***.
 [[nodiscard]] std::string redact(std::string_view text);
 

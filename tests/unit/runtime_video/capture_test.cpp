@@ -139,7 +139,10 @@ TEST(Capture, StopsWhileItWaits) {
 TEST(Capture, LiveFramesComeAtTheirTimes) {
   Capture capture([](const auto&) { return std::make_unique<FakeSource>(21, std::nullopt); },
                   {.mode = FrameMode::kLive, .paced = true});
+  EXPECT_TRUE(capture.wait_open(kLong));
+  EXPECT_EQ(capture.mailbox().counts().under_way, 0) << "nothing comes before the start";
   const auto start = std::chrono::steady_clock::now();
+  capture.start();
   const Seen seen = take_all(capture);
   EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(195));
   EXPECT_EQ(capture.mailbox().counts().captured, 21);

@@ -42,6 +42,11 @@ TEST(SourceUri, CredentialsComeFromTheEnvironmentAndAreNotShown) {
                          [] { (void)parse_source_uri("rtsp://u:${GRAFT_TEST_NONE}@h/"); }));
 }
 
+TEST(SourceUri, PercentEncodedIsSafeInAnAddress) {
+  EXPECT_EQ(percent_encoded("aZ09-._~"), "aZ09-._~");
+  EXPECT_EQ(percent_encoded("a/b#2 \xc3\xa9@:"), "a%2Fb%232%20%C3%A9%40%3A");
+}
+
 TEST(SourceUri, RedactsPasswordsWhereverTheyStand) {
   EXPECT_EQ(redact("rtsp://u:pw@h/s"), "rtsp://u:***@h/s");
   EXPECT_EQ(redact("rtsp://u:p@w@h/s"), "rtsp://u:***@h/s");
