@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Throughput of one to eight applications on a stream against what they share, the cost model's
-// prediction and the limit, stem and branches measured alone. Everything takes turns: a block of
-// frames through the tree, the same frames through each application alone (whose logits must have
-// the same bits), then the cost of the layers anew. Ratios are of the medians of blocks. One JSON
-// line a number of applications and place of the cuts.
+// prediction and the limit, stem and branches measured alone. Everything takes turns: the cost of
+// the layers is measured, a block of frames goes through the tree, then through each application
+// alone, whose logits must have the same bits. All times are medians over the frames: on a machine
+// that others use, a mean says how often a frame was interrupted. A frame is copied to where a
+// runner would have preprocessed it before the clock starts. One JSON line a number of applications
+// and place of the cuts.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -62,9 +64,43 @@ std::vector<Tensor> draw_frames(Context& ctx, const TreeRunner& tree, int count)
   return frames;
 }
 
-/// What a block of frames took: milliseconds a frame.
-struct Measured {
-  std::vector<double> tree, no_sharing, predicted, limit;
+/// Busy time of the nodes of a tree since construction, in milliseconds.
+class NodeTimes {
+ public:
+  explicit NodeTimes(const TreeRunner& tree) : tree_(tree), before_(tree.statistics()) {}
+
+  /// Of the shared parts or of the branches.
+  [[nodiscard]] double sum(bool shared) const {
+    double ms = 0;
+    for (std::size_t n = 0; n < before_.size(); ++n) {
+      if (tree_.tree().nodes[n].shared == shared) ms += of(n);
+    }
+    return ms;
+  }
+  /// Of one node.
+  [[nodiscard]] double of(std::size_t node) const {
+    return tree_.statistics()[node].total_busy_ms - before_[node].total_busy_ms;
+  }
+
+ private:
+  const TreeRunner& tree_;
+  std::vector<graft::NodeStatistics> before_;
+};
+
+/// One application alone, and the milliseconds of each of its frames.
+struct Alone {
+  std::unique_ptr<TreeRunner> runner;
+  std::vector<double> whole = {}, stem = {}, branch = {};
+
+  std::span<const float> run(const Tensor& x) {
+    const NodeTimes times(*runner);
+    const auto start = Clock::now();
+    const auto results = runner->run(x, std::vector<std::uint8_t>{1});
+    whole.push_back(ms_since(start));
+    stem.push_back(times.sum(true));
+    branch.push_back(times.sum(false));
+    return results.front().logits;
+  }
 };
 
 class Bench {
@@ -113,58 +149,66 @@ class Bench {
 
   graft::Json throughput(const std::string& where, const std::vector<TreeApp>& apps) {
     TreeRunner tree(ctx_, apps, *bases_);
-    std::vector<std::unique_ptr<TreeRunner>> alone;
+    std::vector<Alone> alone;
+    std::vector<Placement> places;
+    graft::Json depths = graft::Json::array();
+    std::size_t deepest = 0;
     for (const TreeApp& app : apps) {
-      alone.push_back(std::make_unique<TreeRunner>(ctx_, std::vector{app}, *bases_));
+      alone.push_back({std::make_unique<TreeRunner>(ctx_, std::vector{app}, *bases_)});
+      places.push_back(app.place);
+      depths.push_back(app.place.frozen);
+      if (app.place.frozen > apps[deepest].place.frozen) deepest = places.size() - 1;
     }
     const auto frames = draw_frames(ctx_, tree, o_.frames);
+    std::vector<double> tree_ms, predicted;
     std::int64_t differing = 0;
-    Measured m;
-    for (int b = 0; b < o_.blocks; ++b) differing += block(tree, alone, frames, m);
-    const double ms = median(m.tree);
-    graft::Json depths = graft::Json::array();
-    for (const TreeApp& app : apps) depths.push_back(app.place.frozen);
+    for (int b = 0; b < o_.blocks; ++b) {
+      predicted.push_back(costs().cost(places));
+      differing += one_block(tree, alone, frames, tree_ms);
+    }
+    double no_sharing = 0, limit = median(alone[deepest].stem);
+    for (const Alone& a : alone) {
+      no_sharing += median(a.whole);
+      limit += median(a.branch);
+    }
+    const double ms = median(tree_ms);
     return {{"study", "throughput"},
             {"cuts", where},
             {"apps", apps.size()},
             {"threads", o_.threads},
             {"frozen", depths},
-            {"frames", o_.frames * o_.blocks},
+            {"frames", tree_ms.size()},
             {"differing_outputs", differing},
             {"fps", kMsPerSecond / ms},
             {"ms", ms},
-            {"ms_min", *std::min_element(m.tree.begin(), m.tree.end())},
-            {"ms_max", *std::max_element(m.tree.begin(), m.tree.end())},
-            {"of_prediction", median(ratios(m.predicted, m.tree))},
-            {"of_limit", median(ratios(m.limit, m.tree))},
-            {"no_sharing_fps", kMsPerSecond / median(m.no_sharing)},
-            {"faster_than_no_sharing", median(ratios(m.no_sharing, m.tree))}};
+            {"of_prediction", median(predicted) / ms},
+            {"of_limit", limit / ms},
+            {"no_sharing_fps", kMsPerSecond / no_sharing},
+            {"faster_than_no_sharing", no_sharing / ms}};
   }
 
-  /// Shared and task part of one application's frame, cut at each branch point, and unsplit.
+  /// Shared and task part of a frame of one application that is cut after `cut` layers.
   graft::Json latency(int cut) {
-    TreeRunner tree(ctx_, apps(1, [&](int) { return cut; }), *bases_);
-    const auto frames = draw_frames(ctx_, tree, o_.frames);
-    std::vector<double> shared, task, predicted;
+    Alone app{std::make_unique<TreeRunner>(ctx_, apps(1, [&](int) { return cut; }), *bases_)};
+    const auto frames = draw_frames(ctx_, *app.runner, o_.frames);
+    std::vector<double> shared, task;
     for (int b = 0; b < o_.blocks; ++b) {
       const CostModel model = costs();
-      const auto before = tree.statistics();
-      for (const Tensor& x : frames) static_cast<void>(tree.run(x, std::vector<std::uint8_t>{1}));
-      double parts[2] = {0, 0};
-      for (std::size_t n = 0; n < before.size(); ++n) {
-        parts[tree.tree().nodes[n].shared ? 0 : 1] +=
-            (tree.statistics()[n].total_busy_ms - before[n].total_busy_ms) / o_.frames;
-      }
-      shared.push_back(parts[0]);
-      task.push_back(parts[1]);
-      predicted.push_back(model.prefix(cut));
+      shared.push_back(model.prefix(cut));
+      task.push_back(model.total() - model.prefix(cut));
+      for (const Tensor& x : frames) static_cast<void>(app.run(staged(x)));
     }
-    return {{"study", "latency"},      {"frozen", cut},
-            {"threads", o_.threads},   {"shared_ms", median(shared)},
-            {"task_ms", median(task)}, {"predicted_shared_ms", median(predicted)}};
+    return {{"study", "latency"},
+            {"frozen", cut},
+            {"threads", o_.threads},
+            {"whole_ms", median(app.whole)},
+            {"shared_ms", median(app.stem)},
+            {"task_ms", median(app.branch)},
+            {"predicted_shared_ms", median(shared)},
+            {"predicted_task_ms", median(task)}};
   }
 
-  /// Busy time a second of random trees at random rates, predicted and measured.
+  /// Busy time a second of a random tree at random rates, predicted and measured.
   graft::Json prediction(int number) {
     graft::Philox rng({.seed = static_cast<std::uint64_t>(number), .id = 1});
     const auto cuts = common_cuts();
@@ -180,83 +224,63 @@ class Bench {
     TreeRunner tree(ctx_, drawn, *bases_);
     const auto frames = draw_frames(ctx_, tree, o_.frames);
     const std::vector<std::uint8_t> all(drawn.size(), 1);
-    std::vector<double> errors;
+    std::vector<double> predicted;
+    std::vector<std::vector<double>> node_ms(tree.statistics().size());
     for (int b = 0; b < o_.blocks; ++b) {
-      const double predicted = costs().cost(places);
-      const auto before = tree.statistics();
-      for (const Tensor& x : frames) static_cast<void>(tree.run(x, all));
-      double busy = 0;
-      for (std::size_t i = 0; i < before.size(); ++i) {
-        busy += (tree.statistics()[i].total_busy_ms - before[i].total_busy_ms) / o_.frames *
-                tree.tree().nodes[i].fps;
+      predicted.push_back(costs().cost(places));
+      for (const Tensor& x : frames) {
+        const Tensor& image = staged(x);
+        const NodeTimes times(tree);
+        static_cast<void>(tree.run(image, all));
+        for (std::size_t i = 0; i < node_ms.size(); ++i) node_ms[i].push_back(times.of(i));
       }
-      errors.push_back(predicted / busy - 1);
     }
-    return {{"study", "prediction"}, {"apps", n}, {"error", median(errors)}};
+    double busy = 0;
+    for (std::size_t i = 0; i < node_ms.size(); ++i) {
+      busy += median(node_ms[i]) * tree.tree().nodes[i].fps;
+    }
+    return {{"study", "prediction"},
+            {"apps", n},
+            {"ms_per_second", busy},
+            {"error", median(predicted) / busy - 1}};
   }
 
  private:
-  static std::vector<double> ratios(const std::vector<double>& a, const std::vector<double>& b) {
-    std::vector<double> out;
-    for (std::size_t i = 0; i < a.size(); ++i) out.push_back(a[i] / b[i]);
-    return out;
+  /// The frame in the one place where all are preprocessed.
+  const Tensor& staged(const Tensor& frame) {
+    if (staging_.empty()) staging_ = Tensor::allocate(ctx_.memory(), frame.shape());
+    graft::copy_from_host(ctx_, frame.data(), staging_);
+    return staging_;
   }
 
-  /// Adds a block to `m`; returns how many outputs differ between the tree and alone.
-  std::int64_t block(TreeRunner& tree, std::vector<std::unique_ptr<TreeRunner>>& alone,
-                     const std::vector<Tensor>& frames, Measured& m) {
-    const std::vector<std::uint8_t> all(alone.size(), 1), one = {1};
-    std::vector<Placement> places;
-    for (const TreeApp& app : tree.apps()) places.push_back(app.place);
-    const CostModel model = costs();
-    double tree_ms = 0, alone_ms = 0;
-    std::int64_t differing = 0;
-    std::vector<double> stem(alone.size(), 0), branch(alone.size(), 0);
-    for (std::size_t i = 0; i < alone.size(); ++i) {
-      stem[i] = -part_ms(*alone[i], true);
-      branch[i] = -part_ms(*alone[i], false);
-    }
+  /// Returns how many outputs differ between the tree and alone.
+  std::int64_t one_block(TreeRunner& tree, std::vector<Alone>& alone,
+                         const std::vector<Tensor>& frames, std::vector<double>& tree_ms) {
+    const std::vector<std::uint8_t> all(alone.size(), 1);
+    std::vector<std::vector<float>> shared;  // logits, application by application of each frame
     for (const Tensor& x : frames) {
-      auto start = Clock::now();
-      const auto results = tree.run(x, all);
-      tree_ms += ms_since(start);
-      for (std::size_t i = 0; i < alone.size(); ++i) {
-        start = Clock::now();
-        const auto own = alone[i]->run(x, one);
-        alone_ms += ms_since(start);
-        const auto &a = results[i].logits, &b = own.front().logits;
-        differing += std::memcmp(a.data(), b.data(), a.size_bytes()) == 0 ? 0 : 1;
+      const Tensor& image = staged(x);
+      const auto start = Clock::now();
+      const auto results = tree.run(image, all);
+      tree_ms.push_back(ms_since(start));
+      for (const AppResult& r : results) shared.emplace_back(r.logits.begin(), r.logits.end());
+    }
+    std::int64_t differing = 0;
+    for (std::size_t i = 0; i < alone.size(); ++i) {
+      for (std::size_t f = 0; f < frames.size(); ++f) {
+        const auto own = alone[i].run(staged(frames[f]));
+        const auto& want = shared[f * alone.size() + i];
+        differing += std::memcmp(own.data(), want.data(), own.size_bytes()) == 0 ? 0 : 1;
       }
     }
-    std::size_t deepest = 0;
-    double limit = 0;
-    for (std::size_t i = 0; i < alone.size(); ++i) {
-      stem[i] += part_ms(*alone[i], true);
-      branch[i] += part_ms(*alone[i], false);
-      limit += branch[i];
-      if (places[i].frozen > places[deepest].frozen) deepest = i;
-    }
-    const auto count = static_cast<double>(frames.size());
-    m.tree.push_back(tree_ms / count);
-    m.no_sharing.push_back(alone_ms / count);
-    m.predicted.push_back(model.cost(places));
-    m.limit.push_back((limit + stem[deepest]) / count);
     return differing;
-  }
-
-  /// Busy time so far of the shared parts or of the branches.
-  static double part_ms(const TreeRunner& tree, bool shared) {
-    double sum = 0;
-    for (std::size_t n = 0; n < tree.statistics().size(); ++n) {
-      if (tree.tree().nodes[n].shared == shared) sum += tree.statistics()[n].total_busy_ms;
-    }
-    return sum;
   }
 
   Options o_;
   Context ctx_;
   std::vector<NamedPackage> packages_;
   std::unique_ptr<BaseModels> bases_;
+  Tensor staging_;
 };
 
 void run(const Options& o) {

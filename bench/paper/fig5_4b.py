@@ -21,7 +21,7 @@ def main():
         family = json.loads((folder / "family.json").read_text())
         points = [(c["frozen"] / family["layers"], c["accuracy"]) for c in family["candidates"]]
         series[folder.name] = sorted(points)
-        best = max(family["candidates"], key=lambda c: c["accuracy"])
+        best = max(family["candidates"], key=lambda c: (c["accuracy"], c["frozen"]))
         print(f"{folder.name}: best {100 * best['accuracy']:.2f} % with {best['frozen']} of {family['layers']} layers frozen")
     low = min(y for points in series.values() for _, y in points)
     args.out.parent.mkdir(parents=True, exist_ok=True)

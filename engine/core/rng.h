@@ -28,6 +28,7 @@ enum class RngPurpose : std::uint32_t {
   kEpochPlan = 9,
   kMonteCarlo = 10,
   kSearch = 11,
+  kBackOff = 12,
   kDropFrame = 13,
 };
 

@@ -2,6 +2,7 @@
 #include "graph/plan/describe.h"
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -19,12 +20,23 @@ std::string text_of(const Shape& shape) {
   return out.str();
 }
 
+bool has_output(const Graph& graph, const std::string& name) {
+  return std::any_of(graph.outputs().begin(), graph.outputs().end(),
+                     [&](const Graph::Output& o) { return o.name == name; });
+}
+
+/// Trainable parameters, or all of a layer that has no other: the inference forms.
+std::vector<ParamSpec> counted_params(const Node& n) {
+  if (n.layer == nullptr) return {};
+  std::vector<ParamSpec> all = n.layer->params(), trainable;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(trainable),
+               [](const ParamSpec& p) { return p.kind == ParamKind::kTrainable; });
+  return trainable.empty() ? all : trainable;
+}
+
 std::int64_t param_count(const Node& n) {
   std::int64_t count = 0;
-  if (n.layer == nullptr) return 0;
-  for (const ParamSpec& p : n.layer->params()) {
-    if (p.kind == ParamKind::kTrainable) count += p.shape.numel();
-  }
+  for (const ParamSpec& p : counted_params(n)) count += p.shape.numel();
   return count;
 }
 
@@ -71,11 +83,6 @@ std::vector<Row> rows_of(const Graph& graph) {
   return rows;
 }
 
-bool has_output(const Graph& graph, const std::string& name) {
-  return std::any_of(graph.outputs().begin(), graph.outputs().end(),
-                     [&](const Graph::Output& o) { return o.name == name; });
-}
-
 std::string memory_line(const char* what, const ExecutionPlan& plan) {
   return fmt::format("{:<22} {:10.2f} MiB planned ({:.2f} MiB alive at most, {} tensors)\n", what,
                      static_cast<double>(plan.memory.bytes) / kMiB,
@@ -83,17 +90,23 @@ std::string memory_line(const char* what, const ExecutionPlan& plan) {
 }
 
 std::string totals(const Graph& graph, std::int64_t batch) {
+  const bool trains = has_output(graph, "loss");
   std::int64_t params = 0;
-  for (const Node& n : graph.nodes()) params += param_count(n);
-  const double param_mib = static_cast<double>(params) * sizeof(float) / kMiB;
-  std::string s = fmt::format(
-      "parameters             {:10} trainable ({:.2f} MiB; as much for gradients and momentum)\n",
-      params, param_mib);
+  double param_bytes = 0;
+  for (const Node& n : graph.nodes()) {
+    params += param_count(n);
+    for (const ParamSpec& p : counted_params(n)) {
+      param_bytes += static_cast<double>(p.shape.numel()) * static_cast<double>(size_of(p.dtype));
+    }
+  }
+  std::string s = fmt::format("parameters             {:10} {}({:.2f} MiB{})\n", params,
+                              trains ? "trainable " : "", param_bytes / kMiB,
+                              trains ? "; as much for gradients and momentum" : "");
   s += fmt::format("forward                {:10.1f} MFLOPs an example\n",
                    static_cast<double>(graph.flops()) * 1e-6);
   s += memory_line(fmt::format("forward, batch {}", batch).c_str(),
                    plan_forward(graph, batch, DType::kF32));
-  if (has_output(graph, "loss")) {
+  if (trains) {
     const auto plan = plan_training(graph, graph.output("loss"), batch, DType::kF32);
     s += memory_line(fmt::format("training, batch {}", batch).c_str(), plan);
     const double tape = static_cast<double>(tape_bytes(plan)) / kMiB;

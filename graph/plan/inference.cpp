@@ -2,7 +2,9 @@
 #include "graph/plan/inference.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "graph/ir/prune.h"
 #include "graph/plan/fuse.h"
 
 namespace graft {
@@ -12,8 +14,8 @@ std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
 
 class InferenceForm {
  public:
-  explicit InferenceForm(const Graph& graph)
-      : from_(graph), map_(graph.nodes().size(), kNoValue), norm_of_(map_) {}
+  explicit InferenceForm(Graph graph)
+      : from_(std::move(graph)), map_(from_.nodes().size(), kNoValue), norm_of_(map_) {}
 
   DerivedGraph build() {
     find_norms();
@@ -92,7 +94,7 @@ class InferenceForm {
 
   [[nodiscard]] ValueId last() const { return static_cast<ValueId>(out_.graph.nodes().size()) - 1; }
 
-  const Graph& from_;
+  Graph from_;
   std::vector<ValueId> map_;      // to out_.graph
   std::vector<ValueId> norm_of_;  // of the original
   DerivedGraph out_;
@@ -100,7 +102,10 @@ class InferenceForm {
 
 }  // namespace
 
-DerivedGraph inference_form(const Graph& graph) { return InferenceForm(graph).build(); }
+DerivedGraph inference_form(const Graph& graph) {
+  // First: a dead reader of a convolution would keep its norm from being folded.
+  return InferenceForm(without_dead_nodes(graph)).build();
+}
 
 Graph with_input_shape(const Graph& graph, const std::string& input, const Shape& shape) {
   Graph out;

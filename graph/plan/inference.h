@@ -25,7 +25,8 @@ struct DerivedGraph {
   std::vector<Rule> rules;  ///< one for each node with parameters, in node order
 };
 
-/// Layers that are the identity in evaluation, Select, Keep and Share vanish; batch norm is folded
+/// Layers that are the identity in evaluation, Select, Keep and Share vanish, and so does what no
+/// output depends on, but for inputs; batch norm is folded
 /// into the convolution before it where nobody else reads that, else becomes a scale and shift;
 /// sums and activations go into the convolution before them. Inputs and outputs keep their names,
 /// nodes those of the convolutions. Group norm stays.

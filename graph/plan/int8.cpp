@@ -15,8 +15,14 @@ std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
 
 class Int8Form {
  public:
-  explicit Int8Form(const Graph& graph)
-      : from_(graph), readers_(graph.consumers()), dtype_(graph.nodes().size(), DType::kF32) {}
+  Int8Form(const Graph& graph, const std::vector<std::string>& floating)
+      : from_(graph), readers_(graph.consumers()), dtype_(graph.nodes().size(), DType::kF32) {
+    for (const Node& n : graph.nodes()) {
+      const bool floats = std::find(floating.begin(), floating.end(), n.name) != floating.end();
+      traits_.push_back(n.kind != NodeKind::kLayer ? Int8Traits{} : n.layer->int8_traits());
+      floats_.push_back(floats);
+    }
+  }
 
   Int8Graph build() {
     choose_dtypes();
@@ -28,9 +34,10 @@ class Int8Form {
 
  private:
   [[nodiscard]] ValueId count() const { return static_cast<ValueId>(from_.nodes().size()); }
+  /// What the layer does here: one that stays floating neither takes nor makes 8 bits.
   [[nodiscard]] Int8Traits traits(ValueId id) const {
-    const Node& n = from_.node(id);
-    return n.kind == NodeKind::kLayer ? n.layer->int8_traits() : Int8Traits{};
+    return floats_[at(id)] ? Int8Traits{.nonnegative = traits_[at(id)].nonnegative}
+                           : traits_[at(id)];
   }
 
   /// Signs follow the makers; then values give up 8 bits until makers and readers all agree.
@@ -79,17 +86,17 @@ class Int8Form {
     std::vector<DType> dtypes;
     for (std::size_t j = 0; j < n.inputs.size(); ++j) {
       const ValueId v = n.inputs[j];
-      const bool cast = j == 0 && n.layer->int8_traits().needs && dtype_[at(v)] == DType::kF32;
+      const bool cast = j == 0 && traits(id).needs && dtype_[at(v)] == DType::kF32;
       inputs.push_back(cast ? quantised(v) : map_[at(v)]);
       dtypes.push_back(graph.node(inputs.back()).dtype);
     }
     Node node = n;
-    if (const LayerPtr form = n.layer->int8_form(dtypes, dtype_[at(id)]); form != nullptr) {
-      node.layer = form;
-    }
+    const LayerPtr form = floats_[at(id)] ? nullptr : n.layer->int8_form(dtypes, dtype_[at(id)]);
+    if (form != nullptr) node.layer = form;
     map_[at(id)] = graph.append(node, inputs);
     const auto params = node.layer->params();
     if (params.empty()) return;
+    // Without an 8-bit form a layer takes over its parameters as they are.
     out_.derived.rules.push_back({n.name, {{n.name, n.layer}}});
     for (const ParamSpec& p : params) {
       if (p.name == "x_scale") add_scale(n.name, p.name, n.inputs[0]);
@@ -110,14 +117,20 @@ class Int8Form {
     return twin_[v] = made;
   }
 
+  /// The value whose range `v` has.
+  [[nodiscard]] ValueId source(ValueId v) const {
+    while (traits_[at(v)].keeps_range) v = from_.node(v).inputs[0];
+    return v;
+  }
+
   /// Dtype of a value in 8 bits.
   [[nodiscard]] DType v8(ValueId v) const {
     if (dtype_[at(v)] != DType::kF32) return dtype_[at(v)];
-    return traits(v).nonnegative ? DType::kU8 : DType::kI8;
+    return traits_[at(source(v))].nonnegative ? DType::kU8 : DType::kI8;
   }
 
   void add_scale(const std::string& node, const std::string& param, ValueId v) {
-    while (traits(v).keeps_range) v = from_.node(v).inputs[0];
+    v = source(v);
     const auto [it, fresh] = value_.emplace(v, out_.values.size());
     if (fresh) {
       out_.values.push_back({from_.node(v).name, v8(v) == DType::kU8 ? kMostU8 : kMostI8});
@@ -127,6 +140,8 @@ class Int8Form {
 
   const Graph& from_;
   std::vector<std::vector<ValueId>> readers_;
+  std::vector<Int8Traits> traits_;
+  std::vector<bool> floats_;
   std::vector<DType> dtype_;
   std::vector<ValueId> map_;  // to the new graph
   std::map<ValueId, ValueId> twin_;
@@ -136,6 +151,16 @@ class Int8Form {
 
 }  // namespace
 
-Int8Graph int8_form(const Graph& inference) { return Int8Form(inference).build(); }
+Int8Graph int8_form(const Graph& inference, const std::vector<std::string>& floating) {
+  return Int8Form(inference, floating).build();
+}
+
+std::vector<std::string> int8_layers(const Graph& inference) {
+  std::vector<std::string> names;
+  for (const Node& n : inference.nodes()) {
+    if (n.kind == NodeKind::kLayer && n.layer->int8_traits().needs) names.push_back(n.name);
+  }
+  return names;
+}
 
 }  // namespace graft

@@ -29,8 +29,14 @@ struct Int8Graph {
 
 /// Every layer that has an 8-bit form gets it, and a value is 8-bit (u8 where it cannot be
 /// negative, else i8) if its maker and all its readers allow; the image and other floating values
-/// are quantised where a layer needs them. Outputs and everything else stay f32.
+/// are quantised where a layer needs them. Outputs and everything else stay f32, and so do the
+/// layers of the nodes named in `floating`. Whatever is in `floating`, Int8Graph::values is a part
+/// of what it is for none.
 /// `inference`: what inference_form() makes.
-[[nodiscard]] Int8Graph int8_form(const Graph& inference);
+[[nodiscard]] Int8Graph int8_form(const Graph& inference,
+                                  const std::vector<std::string>& floating = {});
+
+/// Nodes of `inference` that int8_form() gives a layer with 8-bit weights.
+[[nodiscard]] std::vector<std::string> int8_layers(const Graph& inference);
 
 }  // namespace graft

@@ -2,12 +2,16 @@
 // Measured (Zen 5, AVX-512, one thread, N=128), ms forward, data, weights, in brackets oneDNN 2.6:
 // 32x32x96 3.7 (6.2), 3.8 (8.1), 3.6 (7.3); 16x16x192 1.5 (2.8), 1.5 (4.4), 1.5 (3.9); 8x8x384
 // 0.7 (1.3), 0.7 (1.7), 0.7 (1.5); 4x4x960 0.46 (0.42), 0.45 (1.1), 0.52 (0.43); 32x32x144 with
-// stride 2 4.3 (3.9), 2.9 (5.9), 4.2 (4.8). A copy of 32x32x96 takes 2.3.
+// stride 2 4.3 (3.9), 2.9 (5.9), 4.2 (4.8). A copy of 32x32x96 takes 2.3. The forward by blocks of
+// 2x7 outputs is newer; N=1, us, in brackets row by row: 112x112x32 49 (72), 56x56x128 46 (84),
+// 28x28x256 27 (45), 14x14x512 17 (27), 7x7x1024 11 (19); stride 2: 112x112x64 46 (57), 56x56x128
+// 27 (35).
 #include "kernels/cpu/depthwise.h"
 
 #include <algorithm>
 
 #include "kernels/cpu/activation.h"
+#include "kernels/cpu/kept_weights.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/simd/simd.h"
@@ -52,11 +56,19 @@ void taps_first(const float* w, std::int64_t c, bool flipped, float* out) {
   }
 }
 
+/// Floats that run_forward() needs: zeros, and a sink for each thread.
+std::int64_t spare_floats(const Context& ctx, std::int64_t c) { return (1 + ctx.threads()) * c; }
+
+/// `bias`: null for none.
 void run_forward(Context& ctx, const simd::DepthwiseGeometry& g, std::int64_t n, const float* x,
-                 const float* w, const float* bias, const Bounds& bounds, float* y) {
-  parallel_rows(ctx, n * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
-    simd::depthwise().forward(g, x, w, bias, bounds.lo, bounds.hi, y, begin, end);
-  });
+                 const float* w, const float* bias, const Bounds& bounds, float* spare, float* y) {
+  std::fill_n(spare, g.c, 0.0F);
+  if (bias == nullptr) bias = spare;
+  parallel_threads(ctx, n * g.p, kGrainElements / (g.q * g.c), 1,
+                   [&](std::int64_t begin, std::int64_t end, int thread) {
+                     simd::depthwise().forward(g, x, w, bias, bounds.lo, bounds.hi, y, spare,
+                                               spare + (1 + thread) * g.c, begin, end);
+                   });
 }
 
 /// Examples whose products are summed in f32 before they join the f64 total. A fixed partition: any
@@ -96,21 +108,23 @@ const char* depthwise_fused_fwd_why_not(const ConvOptions& options, Activation, 
 }
 
 void depthwise_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, const Tensor& x,
-                         const Tensor& w, const Tensor& bias, const Tensor&, std::uint64_t,
-                         Tensor& y) {
+                         const Tensor& w, const Tensor& bias, const Tensor&,
+                         std::uint64_t w_version, Tensor& y) {
+  struct Taps;  // the tag of the weights kept here
   const auto g = geometry(options, x.shape(), y.shape());
   Scratch scratch;
-  const auto taps = scratch.array<float>(kTaps * g.c);
-  const auto start = scratch.array<float>(g.c);
+  const auto temporary = scratch.array<float>(w_version == 0 ? kTaps * g.c : 0);
+  const auto spare = scratch.array<float>(spare_floats(ctx, g.c));
   scratch.open(ctx);
-  taps_first(w.ptr<const float>(), g.c, false, taps.get());
-  if (bias.empty()) {
-    std::fill_n(start.get(), g.c, 0.0f);
+  const auto reorder = [&](float* to) { taps_first(w.ptr<const float>(), g.c, false, to); };
+  const float* taps = temporary.get();
+  if (w_version == 0) {
+    reorder(temporary.get());
   } else {
-    std::copy_n(bias.ptr<const float>(), g.c, start.get());
+    taps = ctx.state<KeptWeights<Taps>>().get(ctx, w, 0, kTaps * g.c, w_version, reorder);
   }
-  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps.get(), start.get(), bounds_of(act),
-              y.ptr<float>());
+  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps, bias.ptr<const float>(),
+              bounds_of(act), spare.get(), y.ptr<float>());
 }
 
 void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,
@@ -119,7 +133,7 @@ void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& 
   const bool as_forward = options.stride == 1;
   Scratch scratch;
   const auto taps = scratch.array<float>(kTaps * g.c);
-  const auto start = scratch.array<float>(g.c);
+  const auto spare = scratch.array<float>(as_forward ? spare_floats(ctx, g.c) : 0);
   scratch.open(ctx);
   taps_first(w.ptr<const float>(), g.c, as_forward, taps.get());
   const auto* from = dy.ptr<const float>();
@@ -130,8 +144,8 @@ void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& 
     std::swap(g.w, g.q);
     g.pad_top = kMaxPad - g.pad_top;
     g.pad_left = kMaxPad - g.pad_left;
-    std::fill_n(start.get(), g.c, 0.0f);
-    run_forward(ctx, g, n, from, taps.get(), start.get(), bounds_of(Activation::kNone), to);
+    run_forward(ctx, g, n, from, taps.get(), nullptr, bounds_of(Activation::kNone), spare.get(),
+                to);
     return;
   }
   parallel_rows(ctx, n * g.h, g.w * g.c, [&](std::int64_t begin, std::int64_t end) {

@@ -54,7 +54,7 @@ Init Init::uniform_fan_in(std::int64_t fan) {
 }
 
 ParamStore::ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpec>> named,
-                       DType dtype) {
+                       DType dtype, Gradients gradients) {
   bump_version();
   std::int64_t n_values = 0, n_buffers = 0;
   std::vector<std::int64_t> offset;
@@ -70,7 +70,8 @@ ParamStore::ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpe
     entries_.push_back({std::move(name), std::move(spec), {}, {}});
   }
   values_ = Tensor::allocate(ctx.memory(), {n_values}, dtype);
-  grads_ = Tensor::allocate(ctx.memory(), {n_values}, dtype);
+  const bool has_grads = gradients == Gradients::kStored;
+  grads_ = Tensor::allocate(ctx.memory(), {has_grads ? n_values : 0}, dtype);
   buffers_ = Tensor::allocate(ctx.memory(), {n_buffers}, dtype);
   for (Tensor* t : {&values_, &grads_, &buffers_}) fill_zero(ctx, *t);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -78,7 +79,7 @@ ParamStore::ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpe
     const std::int64_t n = e.spec.shape.numel();
     if (e.spec.kind == ParamKind::kTrainable) {
       e.value = values_.rows(offset[i], n).reshape(e.spec.shape);
-      e.grad = grads_.rows(offset[i], n).reshape(e.spec.shape);
+      if (has_grads) e.grad = grads_.rows(offset[i], n).reshape(e.spec.shape);
     } else if (e.spec.dtype != DType::kF32) {
       e.value = Tensor::allocate(ctx.memory(), e.spec.shape, e.spec.dtype);
       fill_zero(ctx, e.value);
@@ -96,6 +97,14 @@ void ParamStore::bump_version() {
 ParamId ParamStore::find(const std::string& name) const {
   const auto it = index_.find(name);
   return it == index_.end() ? -1 : it->second;
+}
+
+std::size_t ParamStore::bytes() const {
+  std::size_t bytes = values_.bytes() + grads_.bytes() + buffers_.bytes();
+  for (const Entry& e : entries_) {
+    if (e.spec.dtype != DType::kF32) bytes += e.value.bytes();
+  }
+  return bytes;
 }
 
 void ParamStore::initialise(Context& ctx, std::uint64_t seed) {

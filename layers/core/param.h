@@ -45,6 +45,9 @@ struct ParamSpec {
 
 using ParamId = std::int32_t;
 
+/// Whether a store has room for gradients; inference needs none.
+enum class Gradients : std::uint8_t { kStored, kNone };
+
 /// All parameters of a graph: one flat block each for trainable values, their gradients, and
 /// buffers; tensors start at 64-byte boundaries, the gaps hold zeros. Buffers of another dtype than
 /// the store's have a block each.
@@ -54,10 +57,11 @@ class ParamStore {
     std::string name;  ///< node name + "." + spec name: torchvision's state_dict key
     ParamSpec spec;
     Tensor value;
-    Tensor grad;  ///< empty for buffers
+    Tensor grad;  ///< empty for buffers and in stores without gradients
   };
 
-  ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpec>> named, DType dtype);
+  ParamStore(Context& ctx, std::vector<std::pair<std::string, ParamSpec>> named, DType dtype,
+             Gradients gradients = Gradients::kStored);
 
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] const Entry& entry(ParamId id) const {
@@ -73,6 +77,8 @@ class ParamStore {
 
   /// Number of trainable scalars, without the gaps.
   [[nodiscard]] std::int64_t trainable_count() const { return trainable_count_; }
+  /// Bytes of all blocks.
+  [[nodiscard]] std::size_t bytes() const;
 
   /// Stamp of the trainable values; changes with every update. Never 0, and never the same for two
   /// stores of a process: backends keep packed weights by address and stamp.

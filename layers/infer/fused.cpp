@@ -99,9 +99,12 @@ Int8Traits FusedConv2d::int8_traits() const {
   constexpr std::int64_t kLanes = 16, kDepthwise = 3;
   const bool depthwise = o_.groups == weight_[0] && weight_[3] == 1 && weight_[0] % kLanes == 0 &&
                          weight_[1] == kDepthwise && weight_[2] == kDepthwise;
+  const bool nonnegative = act_ != Activation::kNone;
   // Elsewhere 8 bits would be slower than f32.
-  if ((o_.groups != 1 && !depthwise) || o_.stride > 2 || o_.dilation != 1) return {};
-  return {.takes = true, .needs = true, .makes = true, .nonnegative = act_ != Activation::kNone};
+  if ((o_.groups != 1 && !depthwise) || o_.stride > 2 || o_.dilation != 1) {
+    return {.nonnegative = nonnegative};
+  }
+  return {.takes = true, .needs = true, .makes = true, .nonnegative = nonnegative};
 }
 
 LayerPtr FusedConv2d::int8_form(std::span<const DType> x, DType y) const {

@@ -40,7 +40,7 @@ void MaxPool2d::backward(const BackwardArgs& a) const {
 }
 
 LayerPtr MaxPool2d::int8_form(std::span<const DType> x, DType y) const {
-  return x[0] == y ? std::make_shared<Int8MaxPool2d>(o_, y) : nullptr;
+  return x[0] == y && y != DType::kF32 ? std::make_shared<Int8MaxPool2d>(o_, y) : nullptr;
 }
 
 std::string AvgPool2d::attributes() const { return describe(o_); }

@@ -47,6 +47,9 @@ const Value& Importer::input(const NodeProto& node, std::size_t index) const {
   if (found == values_.end()) {
     throw Unsupported{fmt::format("input {} is made by no node before it", node.inputs[index])};
   }
+  if (found->second.quantised && node.op != "DequantizeLinear") {
+    throw Unsupported{"works on 8-bit values; only DequantizeLinear may follow QuantizeLinear"};
+  }
   return found->second;
 }
 
@@ -136,6 +139,29 @@ void Importer::weight(const std::string& name, std::vector<float> elements) {
     fail(Errc::kModel, "node of ", name, ": the nodes use far more weights than the file has");
   }
   weights_[name] = std::move(elements);
+}
+
+bool Importer::is_nonnegative(ValueId id) {
+  while (nonnegative_.size() <= static_cast<std::size_t>(id)) {
+    const Node& n = graph_.nodes()[nonnegative_.size()];
+    const std::string_view kind = n.kind == NodeKind::kLayer ? n.layer->kind() : "";
+    const bool passes = kind == "MaxPool2d" || kind == "AvgPool2d" || kind == "GlobalAvgPool" ||
+                        kind == "Concat" || kind == "Dropout";
+    const bool inputs = std::all_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) {
+      return nonnegative_[static_cast<std::size_t>(v)];
+    });
+    nonnegative_.push_back(kind == "Activation" || (passes && inputs));
+  }
+  return nonnegative_[static_cast<std::size_t>(id)];
+}
+
+const TensorProto* Importer::keep(TensorProto constant) {
+  n_kept_ += static_cast<std::size_t>(constant.numel());
+  if (n_kept_ > max_weights_) {
+    fail(Errc::kModel, "tensor ", constant.name,
+         ": the nodes make far more weights than the file has");
+  }
+  return &kept_.emplace_back(std::move(constant));
 }
 
 const TensorProto* Importer::take_bias_behind(const NodeProto& node, std::int64_t channels) {
@@ -228,10 +254,11 @@ void Importer::handle(const NodeProto& node) {
   if (node.outputs.empty() || node.outputs[0].empty()) {
     give_up("has no output");
   } else if (op == nullptr || has_graph) {
-    const bool low_precision = node.op == "QuantizeLinear" || node.op == "DequantizeLinear" ||
-                               node.op.starts_with("QLinear");
-    give_up(low_precision ? "quantised models are not imported; import the f32 model"
-                          : "the operator is not supported");
+    const bool low_precision = node.op.starts_with("QLinear") || node.op.ends_with("Integer");
+    give_up(low_precision
+                ? "8-bit arithmetic is imported as QuantizeLinear and DequantizeLinear around the "
+                  "floating operators; export in that form (QDQ)"
+                : "the operator is not supported");
   } else if (const auto passed = passed_over_.find(&node); passed != passed_over_.end()) {
     define(node.outputs[0], values_.at(passed->second));
   } else if (!poisoned(node)) {
@@ -267,7 +294,7 @@ void Importer::finish() {
   if (found == values_.end()) fail(Errc::kModel, "no node makes the output ", name);
   const Value& y = found->second;
   const bool logits = y.form == Value::Form::kRow || y.form == Value::Form::kPooled;
-  if ((!logits && y.form != Value::Form::kImage) || y.pads.any()) {
+  if ((!logits && y.form != Value::Form::kImage) || y.pads.any() || y.quantised) {
     fail(Errc::kModel, "the output ", name, " is ", detail::name(y.form), ", expected (N,classes)");
   }
   graph_.mark_output(logits ? "logits" : "features", y.id);
@@ -286,7 +313,8 @@ Imported Importer::run() {
   return {.graph = std::move(graph_),
           .weights = std::move(weights_),
           .producer = model_.producer,
-          .opset = static_cast<int>(model_.opset)};
+          .opset = static_cast<int>(model_.opset),
+          .quantised = n_quantised_};
 }
 
 }  // namespace detail

@@ -26,6 +26,7 @@ struct Imported {
   std::map<std::string, std::vector<float>> weights;
   std::string producer;
   int opset = 0;
+  int quantised = 0;  ///< values that were 8-bit in the file and are f32 here
 };
 
 /// Reads a model from the bytes of a file called `source`. Throws Error(kModel): for bytes that are

@@ -15,6 +15,7 @@
 #include "layers/nn/pool.h"
 #include "models/onnx/detail/fold.h"
 #include "models/onnx/detail/importer.h"
+#include "models/onnx/detail/quantized.h"
 
 namespace graft::onnx::detail {
 namespace {
@@ -411,6 +412,7 @@ const std::vector<Operator>& operators() {
       {"Constant", fold_constant, ""},
       {"ConstantOfShape", fold_constant_of_shape, "of shapes"},
       {"Conv", conv, "2-D; groups, dilation, auto_pad, any padding; equal strides"},
+      {"DequantizeLinear", dequantize_linear, "of 8-bit weights, or behind QuantizeLinear"},
       {"Div", fold_binary, "of shapes"},
       {"Dropout", pass, "left out"},
       {"Flatten", flatten, "axis 1"},
@@ -423,6 +425,7 @@ const std::vector<Operator>& operators() {
       {"MaxPool", max_pool, "square windows up to 15; ceil_mode, auto_pad; no indices"},
       {"Mul", fold_binary, "of shapes"},
       {"Pad", pad, "zeros around height and width, before Conv or AveragePool"},
+      {"QuantizeLinear", quantize_linear, "to 8 bits, before DequantizeLinear; left out"},
       {"ReduceMean", reduce_mean, "over height and width"},
       {"Relu", relu, ""},
       {"Reshape", reshape, "to (N,-1)"},

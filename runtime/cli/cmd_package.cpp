@@ -10,12 +10,15 @@
 #include "runtime/package/base_models.h"
 #include "runtime/package/build.h"
 #include "runtime/package/package.h"
+#include "runtime/tree/measure_events.h"
+#include "runtime/video/source_uri.h"
 
 namespace graft::cli {
 namespace {
 
 struct Args {
-  std::string from, out, positive, file, base;
+  std::string from, out, positive, file, base, labels, column, frames;
+  double fps = 0;
   PackageOptions options;
   bool json = false;
 };
@@ -77,10 +80,33 @@ void print(const Package& package) {
   }
 }
 
+/// Event statistics and rates from --labels and --frames, or nothing to measure.
+MeasurePackage measure_from(Context& ctx, const Args& args) {
+  if (args.labels.empty() && args.frames.empty()) return {};
+  if (args.labels.empty() || args.frames.empty()) {
+    fail(Errc::kUsage, "--labels and --frames belong together");
+  }
+  if (args.options.event_length_ms || args.options.event_frequency || args.options.correlation) {
+    fail(Errc::kUsage, "event statistics are either given or measured with --labels");
+  }
+  auto labels = events::read_frame_labels(args.labels, args.column);
+  const auto uri = video::parse_source_uri(args.frames);
+  if (args.fps <= 0 && uri.kind == video::SourceKind::kImages) {
+    fail(Errc::kUsage, "images have no rate of their own; give --fps");
+  }
+  return [&ctx, &args, labels, uri](const std::shared_ptr<const Package>& package,
+                                    PackageHeader& header) {
+    const auto frames = video::open_source(uri, {.fps = args.fps});
+    BaseModels bases;
+    measure_events(ctx, package, bases, *frames, labels, frames->fps(), header);
+  };
+}
+
 int run_build(Args& args) {
   if (!args.positive.empty()) args.options.positive = split(args.positive, ',');
   Context ctx(Backend::kCpu);
-  const BuiltPackage built = build_package(ctx, args.from, args.options, args.out);
+  const BuiltPackage built =
+      build_package(ctx, args.from, args.options, args.out, measure_from(ctx, args));
   for (const int frozen : built.left_out) {
     log::warning("frozen-{} is left out: its cut lies inside what inference runs as one operation",
                  frozen);
@@ -140,7 +166,9 @@ CLI::App* add_build(CLI::App& package, Args& args) {
   auto* app = package.add_subcommand("build", "Make a package of what graft finetune left");
   app->footer(
       "Example:\n  graft package build --from runs/flowers --out flowers.mpkg --positive rose "
-      "--event-length-ms 2000 --event-frequency 0.05");
+      "--event-length-ms 2000 --event-frequency 0.05\n"
+      "  graft package build --from runs/cars --out cars.mpkg --labels labels.csv --frames "
+      "images:frames --fps 12.5");
   app->add_option("--from", args.from, "output folder of graft finetune")->required();
   app->add_option("--out", args.out, "package to write; its base is put beside it")->required();
   app->add_option("--positive", args.positive,
@@ -154,6 +182,12 @@ CLI::App* add_build(CLI::App& package, Args& args) {
   app->add_option("--correlation", args.options.correlation,
                   "of the errors on neighbouring frames of an event")
       ->check(CLI::Range(0.0, 1.0));
+  app->add_option("--labels", args.labels,
+                  "labels of frames, CSV: measures the statistics and the candidates' rates");
+  app->add_option("--column", args.column, "of --labels; default: label, or the only one");
+  app->add_option("--frames", args.frames, "the frames that --labels is of: images:DIR, file:F");
+  app->add_option("--fps", args.fps, "of --frames; default: what the video says")
+      ->check(CLI::Range(1e-3, 1000.0));
   return app;
 }
 

@@ -5,10 +5,13 @@
 
 #include <fmt/format.h>
 
+#include "engine/core/log.h"
 #include "engine/core/text.h"
 #include "engine/io/file.h"
+#include "kernels/api/backend_info.h"
 #include "runtime/cli/commands.h"
 #include "runtime/model/profile.h"
+#include "runtime/model/quantize.h"
 #include "runtime/package/base_models.h"
 #include "runtime/package/layer_costs.h"
 #include "runtime/package/package_set.h"
@@ -18,7 +21,7 @@ namespace graft::cli {
 namespace {
 
 struct Args {
-  std::string model, costs, base, dtype = "f32";
+  std::string model, costs, base, dtype;
   std::int64_t batch = 1;
   int threads = 0, runs = 20;
   bool json = false;
@@ -83,14 +86,26 @@ int run_profile(const Args& args) {
   return 0;
 }
 
-int run_bench(const Args& args) {
-  if (args.dtype != "f32") {
-    fail(Errc::kUnsupported, "--dtype ", args.dtype,
-         ": model files are f32 so far; the low-precision form serves selection in training "
-         "(graft train --select-dtype int8)");
+/// The model in the arithmetic asked for. Throws Error(kUnsupported) where that cannot be had.
+Model in_dtype(Context& ctx, Model model, const Args& args) {
+  const bool is_int8 = model.header().quantization.has_value();
+  const std::string has = is_int8 ? "int8" : "f32";
+  if (args.dtype.empty() || args.dtype == has) return model;
+  if (is_int8) {
+    fail(Errc::kUnsupported, "--dtype ", args.dtype, ": ", args.model,
+         " is an int8 model; bench the f32 model that it was made of");
   }
+  const char* missing = kernels::why_not_fast(args.dtype == "bf16" ? DType::kBF16 : DType::kI8);
+  if (missing != nullptr) {
+    fail(Errc::kUnsupported, "--dtype ", args.dtype, ": ", missing, "; use --dtype f32");
+  }
+  log::info("int8 by the ranges of drawn images: for timing only, `graft quantize` makes a model");
+  return quantize_for_timing(ctx, model);
+}
+
+int run_bench(const Args& args) {
   const auto ctx = train::make_context("cpu", args.threads);
-  Model model = Model::load(*ctx, args.model);
+  Model model = in_dtype(*ctx, Model::load(*ctx, args.model), args);
   std::vector<double> ms = time_model(*ctx, model, args.batch, args.runs);
   std::sort(ms.begin(), ms.end());
   const double p50 = ms[ms.size() / 2];
@@ -135,9 +150,10 @@ std::vector<Command> add_profile(CLI::App& root) {
   auto* inference = bench->add_subcommand("inference", "Latency of a model's forward");
   inference->footer("Example:\n  graft bench inference --model m.graft --batch 8 --threads 2");
   add_common(*inference, *args);
-  inference->add_option("--dtype", args->dtype, "f32; bf16 and int8 are refused so far")
-      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
-      ->capture_default_str();
+  inference
+      ->add_option("--dtype", args->dtype,
+                   "default: the model's; int8 of an f32 model takes ranges that serve timing only")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
   return {{profile, [args] { return run_profile(*args); }},
           {inference, [args] { return run_bench(*args); }}};
 }

@@ -8,7 +8,9 @@
 #include "engine/core/text.h"
 #include "engine/io/file.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/schedule_options.h"
 #include "runtime/package/package_set.h"
+#include "runtime/run/costs.h"
 #include "scheduler/model/audit.h"
 #include "scheduler/plan/schedule.h"
 
@@ -17,7 +19,6 @@ namespace {
 
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kMaxBatchBytes = std::uint64_t{1} << 30;
-constexpr std::size_t kMaxLayers = 65536;
 constexpr double kDefaultFps = 10;  // of all of the thesis' schedules
 
 struct ScheduleArgs {
@@ -28,42 +29,9 @@ struct ScheduleArgs {
   bool json = false, explain = false, admit = false;
 };
 
-double parse_bound(const char* flag, const std::string& text) {
-  const auto value = parse_double(text);
-  if (!value || *value < 0) {
-    fail(Errc::kConfig, flag, " must be a finite number of at least 0, got '", text, "'");
-  }
-  return *value;
-}
-
 std::optional<double> optional_bound(const char* flag, const std::string& text) {
   if (text.empty()) return std::nullopt;
   return parse_bound(flag, text);
-}
-
-std::vector<double> parse_rates(const std::string& text) {
-  std::vector<double> out;
-  if (text.empty()) return out;
-  for (const std::string& piece : split(text, ',')) {
-    const auto rate = parse_double(piece);
-    if (!rate || *rate <= 0) {
-      fail(Errc::kConfig, "--rates expects numbers above 0 separated by commas, got '", piece, "'");
-    }
-    out.push_back(*rate);
-  }
-  return out;
-}
-
-std::vector<int> parse_voting(const std::string& text) {
-  if (text == "off") return {};
-  std::vector<int> all;
-  for (int votes = 1; votes <= kMaxVotes; ++votes) all.push_back(votes);
-  if (text == "auto") return all;
-  const auto votes = parse_int(text);
-  if (!votes || *votes < 1 || *votes > kMaxVotes) {
-    fail(Errc::kConfig, "--voting expects off, auto or 1 to ", kMaxVotes, ", got '", text, "'");
-  }
-  return {static_cast<int>(*votes)};
 }
 
 ScheduleRequest make_request(const ScheduleArgs& args) {
@@ -80,11 +48,6 @@ ScheduleRequest make_request(const ScheduleArgs& args) {
   s.votes = parse_voting(args.voting);
   s.rates = parse_rates(args.rates);
   return request;
-}
-
-CostModel read_costs(const std::string& path) {
-  const JsonLimits limits{.max_elements = kMaxLayers};
-  return parse_costs(parse_json(read_file(path, kMaxFileBytes), path, Errc::kModel, limits), path);
 }
 
 /// Of the JSON files, that of all; else --stream-fps.
@@ -170,7 +133,7 @@ void emit(const ScheduleArgs& args, const std::string& text) {
 }
 
 int run_one(const ScheduleArgs& args) {
-  const CostModel costs = read_costs(args.costs);
+  const CostModel costs = run::read_costs(args.costs);
   ScheduleRequest request = make_request(args);
   const Workload workload = read_apps(args, costs.n_layers(), request.settings.model);
   request.settings.budget = budget_of(args, workload, args.apps.front());
@@ -204,7 +167,7 @@ std::vector<Workload> read_batch(const ScheduleArgs& args, int n_layers, EventMo
 }
 
 int run_batch(const ScheduleArgs& args) {
-  const CostModel costs = read_costs(args.costs);
+  const CostModel costs = run::read_costs(args.costs);
   ScheduleRequest request = make_request(args);
   const auto workloads = read_batch(args, costs.n_layers(), request.settings.model);
   std::string text;

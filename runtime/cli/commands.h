@@ -32,13 +32,18 @@ std::vector<Command> add_export(CLI::App& root);
 std::vector<Command> add_classify(CLI::App& root);
 std::vector<Command> add_package(CLI::App& root);
 std::vector<Command> add_profile(CLI::App& root);
+std::vector<Command> add_quantize(CLI::App& root);
 std::vector<Command> add_data(CLI::App& root);
 /// `graft data mislabels`, below the command `data`.
 Command add_mislabels(CLI::App& data);
 std::vector<Command> add_inspect(CLI::App& root);
 std::vector<Command> add_events(CLI::App& root);
 std::vector<Command> add_schedule(CLI::App& root);
+std::vector<Command> add_run(CLI::App& root);
+/// `graft ctl` and `graft top`.
+std::vector<Command> add_ctl(CLI::App& root);
 std::vector<Command> add_dispatch(CLI::App& root);
+std::vector<Command> add_check(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);
 std::vector<Command> add_version(CLI::App& root);
 

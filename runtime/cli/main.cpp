@@ -102,11 +102,15 @@ int run(int argc, char** argv) {
   add(add_classify(root));
   add(add_package(root));
   add(add_profile(root));
+  add(add_quantize(root));
   add(add_data(root));
   add(add_inspect(root));
   add(add_schedule(root));
+  add(add_run(root));
+  add(add_ctl(root));
   add(add_events(root));
   add(add_dispatch(root));
+  add(add_check(root));
   add(add_doctor(root));
   add(add_version(root));
   try {

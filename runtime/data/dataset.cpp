@@ -22,6 +22,12 @@ constexpr std::uint32_t kHoldOutEpoch = kSubsetEpoch - 1;
 
 const char* name(Split split) { return split == Split::kTrain ? "train" : "test"; }
 
+ImageU8 Dataset::original(std::int64_t id) const {
+  ImageU8 image(image_size().height, image_size().width);
+  read(id, image.pixels);
+  return image;
+}
+
 DatasetDecorator::DatasetDecorator(DatasetPtr base) : base_(std::move(base)) {
   GRAFT_CHECK(base_ != nullptr, "no data set to decorate");
 }

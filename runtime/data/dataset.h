@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/image.h"
+
 namespace graft::data {
 
 enum class Split { kTrain, kTest };
@@ -57,6 +59,9 @@ class Dataset {
   [[nodiscard]] virtual std::string example_name(std::int64_t id) const {
     return std::to_string(id);
   }
+  /// One example as it is stored, before it is brought to image_size(), for a model that has its
+  /// own preprocessing. Throws Error(kData).
+  [[nodiscard]] virtual ImageU8 original(std::int64_t id) const;
   /// SHA-256 of what determines the examples: the same data give the same text on every machine.
   [[nodiscard]] virtual std::string fingerprint() const = 0;
   /// Published mean and standard deviation, if there are any.
@@ -80,6 +85,7 @@ class DatasetDecorator : public Dataset {
   int label(std::int64_t id) const override { return base_->label(id); }
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override { base_->read(id, hwc); }
   std::string example_name(std::int64_t id) const override { return base_->example_name(id); }
+  ImageU8 original(std::int64_t id) const override { return base_->original(id); }
   std::optional<Normalization> published_normalization() const override {
     return base_->published_normalization();
   }
@@ -105,6 +111,7 @@ class Subset final : public DatasetDecorator {
   std::string example_name(std::int64_t id) const override {
     return base().example_name(base_id(id));
   }
+  ImageU8 original(std::int64_t id) const override { return base().original(base_id(id)); }
   std::string fingerprint() const override;
   /// Id in the base of example `id`.
   [[nodiscard]] std::int64_t base_id(std::int64_t id) const;

@@ -9,6 +9,7 @@
 #include <limits>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "engine/core/log.h"
@@ -92,7 +93,7 @@ Folder::Folder(const fs::path& folder, Split split, const FolderOptions& options
   max_bad_ =
       options.max_bad >= 0 ? options.max_bad : std::max<std::int64_t>(1, std::llround(share));
   if (options.verify) verify_all();
-  if (!test_folder) hold_out(split);
+  if (!test_folder && !options.whole) hold_out(split);
   if (files_.empty()) {
     fail(Errc::kData, "folder: no ", data::name(split), " images in ", folder.string(),
          "; expected ", folder.string(), "/CLASS/FILE.jpg or .../{train,test}/CLASS/FILE.jpg");
@@ -199,15 +200,28 @@ int Folder::label(std::int64_t id) const {
   return files_[static_cast<std::size_t>(id)].label;
 }
 
-void Folder::read(std::int64_t id, std::span<std::uint8_t> hwc) const {
-  GRAFT_CHECK_EQ(hwc.size(), image_size().bytes());
+template <class Use>
+void Folder::first_good(std::int64_t id, const Use& use) const {
   const ClassRange range = ranges_[static_cast<std::size_t>(label(id))];
   const std::int64_t count = range.end - range.begin;
   for (std::int64_t step = 0; step < count; ++step) {
-    if (decode_cached(range.begin + (id - range.begin + step) % count, hwc)) return;
+    if (use(range.begin + (id - range.begin + step) % count)) return;
   }
   fail(Errc::kData, "folder: no good image in class ",
        class_names_[static_cast<std::size_t>(label(id))], " of ", root_.string());
+}
+
+void Folder::read(std::int64_t id, std::span<std::uint8_t> hwc) const {
+  GRAFT_CHECK_EQ(hwc.size(), image_size().bytes());
+  first_good(id, [&](std::int64_t candidate) { return decode_cached(candidate, hwc); });
+}
+
+ImageU8 Folder::original(std::int64_t id) const {
+  ImageU8 out;
+  first_good(id, [&](std::int64_t candidate) {
+    return load(candidate, [&](ImageU8 image) { out = std::move(image); });
+  });
+  return out;
 }
 
 bool Folder::decode_cached(std::int64_t id, std::span<std::uint8_t> hwc) const {
@@ -228,23 +242,30 @@ bool Folder::decode_cached(std::int64_t id, std::span<std::uint8_t> hwc) const {
   return true;
 }
 
-bool Folder::decode(std::int64_t id, std::span<std::uint8_t> hwc) const {
+/// Hands the decoded file to `use`; false if one of the two finds it bad.
+template <class Use>
+bool Folder::load(std::int64_t id, const Use& use) const {
   const File& file = files_[static_cast<std::size_t>(id)];
   {
     const std::scoped_lock lock(bad_mutex_);
     if (bad_.contains(file.path)) return false;
   }
   try {
-    const ImageU8 decoded = decode_image_file(root_ / file.path);
-    const ImageU8 image = options_.preprocess ? fit(*options_.preprocess, decoded)
-                                              : resize_and_center_crop(decoded, options_.size);
-    std::memcpy(hwc.data(), image.pixels.data(), hwc.size());
+    use(decode_image_file(root_ / file.path));
     return true;
   } catch (const Error& e) {
     if (e.code() != Errc::kData && e.code() != Errc::kIo) throw;
     add_bad(id, e.what());
     return false;
   }
+}
+
+bool Folder::decode(std::int64_t id, std::span<std::uint8_t> hwc) const {
+  return load(id, [&](const ImageU8& image) {
+    const ImageU8 fitted = options_.preprocess ? fit(*options_.preprocess, image)
+                                               : resize_and_center_crop(image, options_.size);
+    std::memcpy(hwc.data(), fitted.pixels.data(), hwc.size());
+  });
 }
 
 void Folder::add_bad(std::int64_t id, const std::string& reason) const {

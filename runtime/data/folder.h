@@ -29,6 +29,7 @@ struct FolderOptions {
   std::string test_folder = {};
   double holdout = 0.1;       ///< share of every class that tests, where there is no test folder
   std::int64_t max_bad = -1;  ///< bad files endured; -1: 0.1 % of the files, 1 at least
+  bool whole = false;         ///< nothing is held out: both splits are all images
   bool verify = false;        ///< decode everything at once and leave bad files out from the start
   std::int64_t cache_mib = 1024;  ///< decoded images are kept if all of them fit; 0: never
 };
@@ -52,6 +53,7 @@ class Folder final : public Dataset {
   int label(std::int64_t id) const override;
   void read(std::int64_t id, std::span<std::uint8_t> hwc) const override;
   std::string example_name(std::int64_t id) const override;
+  ImageU8 original(std::int64_t id) const override;
   /// Of relative paths, file sizes and options; the contents are not read.
   std::string fingerprint() const override;
   std::vector<BadFile> bad_files() const override;
@@ -74,8 +76,13 @@ class Folder final : public Dataset {
   void index_classes();
   void make_cache();
   void verify_all();
+  template <class Use>
+  bool load(std::int64_t id, const Use& use) const;
   bool decode(std::int64_t id, std::span<std::uint8_t> hwc) const;
   bool decode_cached(std::int64_t id, std::span<std::uint8_t> hwc) const;
+  /// Calls `use` with this id and the others of its class, around the end, until it returns true.
+  template <class Use>
+  void first_good(std::int64_t id, const Use& use) const;
   void add_bad(std::int64_t id, const std::string& reason) const;
 
   std::filesystem::path root_;

@@ -27,7 +27,7 @@ const std::vector<Kind>& kinds() {
   static const std::vector<Kind> table = {
       {"cifar10", true, {}},
       {"cifar100", true, {}},
-      {"folder", true, {"size", "holdout", "max_bad", "verify", "cache"}},
+      {"folder", true, {"size", "holdout", "whole", "max_bad", "verify", "cache"}},
       {"synthetic", false, {"train", "test", "seed", "noise", "hard"}},
   };
   return table;
@@ -127,7 +127,7 @@ DataSpec parse_data_spec(std::string_view text) {
 const char* data_spec_help() {
   return "synthetic[:train=N,test=N,seed=S,noise=F,hard=F]  ten drawn classes, needs no file\n"
          "cifar10:DIR, cifar100:DIR                         the binary version of the archives\n"
-         "folder:DIR[,size=N,holdout=F,max_bad=N,verify=1,cache=MiB]\n"
+         "folder:DIR[,size=N,holdout=F,whole=1,max_bad=N,verify=1,cache=MiB]\n"
          "                                                  DIR/CLASS/FILE or "
          "DIR/{train,test}/CLASS/FILE";
 }
@@ -138,6 +138,7 @@ FolderOptions folder_options(const DataSpec& spec) {
   read_option(spec, "size", 1, kLargestSide,
               [&](std::int64_t v) { options.size = static_cast<int>(v); });
   read_option(spec, "max_bad", 0, kMost, [&](std::int64_t v) { options.max_bad = v; });
+  read_option(spec, "whole", 0, 1, [&](std::int64_t v) { options.whole = v == 1; });
   read_option(spec, "verify", 0, 1, [&](std::int64_t v) { options.verify = v == 1; });
   read_option(spec, "cache", 0, kMost, [&](std::int64_t v) { options.cache_mib = v; });
   read_share(spec, "holdout", options.holdout);

@@ -19,8 +19,8 @@ struct DataSpec {
 };
 
 /// Checks kind, keys and form, not the files. Error(kUsage) names the mistake and what was likely
-/// meant. Keys: folder: size, holdout, max_bad, verify, cache (MiB); synthetic: train, test, seed,
-/// noise (share of training labels flipped to another class), hard.
+/// meant. Keys: folder: size, holdout, whole, max_bad, verify, cache (MiB); synthetic: train, test,
+/// seed, noise (share of training labels flipped to another class), hard.
 [[nodiscard]] DataSpec parse_data_spec(std::string_view text);
 
 /// One line per kind for --help.

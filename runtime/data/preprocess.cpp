@@ -190,9 +190,8 @@ ImageU8 fit(const Preprocess& p, const ImageU8& image) {
   return out;
 }
 
-void apply(const Preprocess& p, const ImageU8& image, std::span<float> out) {
-  const ImageU8 pixels = fit(p, image);
-  GRAFT_CHECK_EQ(pixels.pixels.size(), out.size(), "preprocess: values of the input");
+void to_values(const Preprocess& p, const ImageU8& fitted, std::span<float> out) {
+  GRAFT_CHECK_EQ(fitted.pixels.size(), out.size(), "preprocess: values of the input");
   float table[kChannels][kLevels];
   for (int c = 0; c < kChannels; ++c) {
     for (int level = 0; level < kLevels; ++level) {
@@ -201,8 +200,12 @@ void apply(const Preprocess& p, const ImageU8& image, std::span<float> out) {
     }
   }
   for (std::size_t i = 0; i < out.size(); i += kChannels) {
-    for (std::size_t c = 0; c < kChannels; ++c) out[i + c] = table[c][pixels.pixels[i + c]];
+    for (std::size_t c = 0; c < kChannels; ++c) out[i + c] = table[c][fitted.pixels[i + c]];
   }
+}
+
+void apply(const Preprocess& p, const ImageU8& image, std::span<float> out) {
+  to_values(p, fit(p, image), out);
 }
 
 }  // namespace graft::data

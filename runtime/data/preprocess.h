@@ -47,6 +47,9 @@ struct Preprocess {
 /// Error(kData) for an image too narrow to be resized.
 [[nodiscard]] ImageU8 fit(const Preprocess& preprocess, const ImageU8& image);
 
+/// The values of pixels that fit() made. out: height * width * 3, (H,W,C).
+void to_values(const Preprocess& preprocess, const ImageU8& fitted, std::span<float> out);
+
 /// fit(), then the values. out: height * width * 3, (H,W,C).
 void apply(const Preprocess& preprocess, const ImageU8& image, std::span<float> out);
 

@@ -55,11 +55,15 @@ std::string depth_chart(const Family& family) {
       .series = {std::move(all), std::move(front)},
       .reference = std::nullopt,
       .bands = {std::move(band)}};
-  return report::cards(report::card(chart));
+  return report::cards(report::card(chart)) +
+         report::note(
+             "Large points: the Pareto front, candidates that no other with as many shared "
+             "layers or more reaches. Band: 95 % interval (Wilson).");
 }
 
 /// Loss over the epochs of every candidate.
 std::string loss_chart(std::span<const CandidateRecord> records) {
+  std::string legend;
   report::LineChart chart{.title = "Validation loss",
                           .x = {.label = "epoch"},
                           .y = {.label = "cross-entropy", .scale = report::ScaleKind::kZero},
@@ -72,9 +76,11 @@ std::string loss_chart(std::span<const CandidateRecord> records) {
     for (const EpochResult& e : r.history) {
       series.points.push_back({static_cast<double>(series.points.size() + 1), e.validation_loss});
     }
+    legend += fmt::format("<li><span class=\"swatch c{}\"></span>{}</li>",
+                          series.color % report::kSeriesColors, series.name);
     chart.series.push_back(std::move(series));
   }
-  return report::cards(report::card(chart));
+  return report::cards(report::card(chart)) + "<ul class=\"legend\">" + legend + "</ul>\n";
 }
 
 std::string table(const Family& family, std::span<const CandidateRecord> records) {

@@ -17,6 +17,7 @@
 #include "runtime/train/run_dir.h"
 #include "runtime/train/stop_signal.h"
 #include "runtime/train/trainer.h"
+#include "scheduler/model/json_field.h"
 
 namespace graft::finetune {
 namespace {
@@ -58,18 +59,22 @@ void Finetuner::open_folder(const Model& base) {
     }
     if (error) fail(Errc::kIo, "cannot remove ", out_.string(), ": ", error.message());
   }
-  base_sha256_ = base.save(out_ / kBaseFile);
+  // Under another name until the settings are known to be the same.
+  const fs::path saved = out_ / "base.new";
+  base_sha256_ = base.save(saved);
+  fs::remove(saved);
+
   Json fingerprint = options_.fingerprint();
   fingerprint["base"] = base_sha256_;
   fingerprint["images"] = training_->examples().images->fingerprint();
   description_ = {{"format", 1}, {"fingerprint", fingerprint}, {kStemSeconds, 0.0}};
-  if (!fs::exists(description)) {
-    write_description();
-    return;
+  if (fs::exists(description)) {
+    const Json there = parse_json(read_file(description), description.string());
+    description_[kStemSeconds] = JsonField(there, description.string()).at(kStemSeconds).number(0);
+    train::check_same_settings(out_, there.value("fingerprint", Json()), fingerprint);
   }
-  const Json there = parse_json(read_file(description), description.string());
-  train::check_same_settings(out_, there.value("fingerprint", Json()), fingerprint);
-  description_[kStemSeconds] = there.value(kStemSeconds, 0.0);
+  write_description();
+  static_cast<void>(base.save(out_ / kBaseFile));
 }
 
 void Finetuner::write_description() const {
@@ -181,6 +186,11 @@ Family Finetuner::finish() const {
   family.total_seconds = family.prefix_seconds;
   for (const BranchPoint& p : training_->points()) {
     records.push_back(read_record(p.frozen));
+    if (sha256_file(out_ / weights_file(p.frozen)) != records.back().sha256) {
+      fail(Errc::kModel, (out_ / weights_file(p.frozen)).string(),
+           ": not the weights that were trained; remove ", (out_ / record_file(p.frozen)).string(),
+           " and --resume");
+    }
     family.candidates.push_back(
         candidate_of(records.back(), p.frozen == 0 ? "" : family.graph.node(p.value).name));
     family.total_seconds += records.back().seconds;

@@ -65,6 +65,7 @@ std::optional<double> CandidateTrainer::train_epoch(int epoch, EpochResult& resu
        data::epoch_order(n, settings_.seed, static_cast<std::uint32_t>(epoch))) {
     ids.push_back(examples_.train[static_cast<std::size_t>(i)]);
   }
+  std::fill(epochs_.begin(), epochs_.end(), static_cast<std::uint32_t>(epoch));
   train::ProgressBar progress;
   train::TimeSplit time;
   double loss = 0;

@@ -75,7 +75,7 @@ class CandidateTrainer {
   std::string name_;  // for progress
   train::Network network_;
   Tensor labels_;                      // (batch)
-  std::vector<std::uint32_t> epochs_;  // of the rows; all 0, nothing here is drawn by them
+  std::vector<std::uint32_t> epochs_;  // of the rows of a batch: dropout is keyed by them
   std::int64_t step_ = 0;
 };
 

@@ -11,11 +11,13 @@
 
 #include <fmt/format.h>
 
+#include "engine/core/log.h"
 #include "engine/core/text.h"
 #include "engine/io/archive.h"
 #include "graph/ir/prune.h"
 #include "models/onnx/import.h"
 #include "models/spec/weight_names.h"
+#include "runtime/model/folding.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/run_dir.h"
 
@@ -244,6 +246,7 @@ Model import_weights(Context& ctx, const std::string& architecture,
   }
   Model model(ctx, std::move(header));
   fill(ctx, model.params(), weights, archive, source);
+  check_folding(model);
   return model;
 }
 
@@ -266,6 +269,12 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
   const std::string source = path.string();
   const std::string bytes = read_file(path, kMaxBytes);
   onnx::Imported imported = onnx::import_model(bytes, source, {.size = options.size});
+  if (imported.quantised > 0) {
+    log::info(
+        "{}: {} values are 8-bit in the file; the model has the same weights and f32 activations, "
+        "`graft quantize` makes it int8",
+        source, imported.quantised);
+  }
   ModelHeader header;
   header.graph = std::move(imported.graph);
   header.origin =
@@ -287,6 +296,7 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
     store(ctx, e, imported.weights.at(e.name), source);
   }
   model.params().bump_version();
+  check_folding(model);
   return model;
 }
 
@@ -318,6 +328,7 @@ Model import_run(Context& ctx, const std::filesystem::path& run_dir) {
     copy_from_host(ctx, trained.entry(trained.find(e.name)).value.data(), value);
   }
   model.params().bump_version();
+  check_folding(model);
   return model;
 }
 

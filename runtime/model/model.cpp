@@ -6,7 +6,8 @@
 #include <numeric>
 #include <utility>
 
-#include "graph/plan/fuse.h"
+#include "engine/device/thread_budget.h"
+#include "graph/plan/int8.h"
 
 namespace graft {
 namespace {
@@ -30,19 +31,55 @@ void check(const ModelHeader& header) {
 
 }  // namespace
 
+Graph stored_graph(const ModelHeader& header) {
+  if (!header.quantization) return header.graph;
+  const Graph inference = inference_form(header.graph).graph;
+  const auto candidates = int8_layers(inference);
+  for (const std::string& name : header.quantization->floating) {
+    GRAFT_CHECK(std::find(candidates.begin(), candidates.end(), name) != candidates.end(),
+                "model: ", name, " is no layer that could be 8-bit");
+  }
+  return int8_form(inference, header.quantization->floating).derived.graph;
+}
+
 Model::Model(Context& ctx, ModelHeader header) : ctx_(&ctx), header_(std::move(header)) {
   check(header_);
-  params_ = std::make_unique<ParamStore>(ctx, header_.graph.param_specs(), DType::kF32);
+  stored_ = stored_graph(header_);
+  params_ = std::make_unique<ParamStore>(ctx, stored_.param_specs(), DType::kF32, Gradients::kNone);
 }
+
+InferenceNet& Model::inference_net() {
+  if (!net_) net_ = std::make_unique<InferenceNet>(*ctx_, stored_, *params_);
+  return *net_;
+}
+
+void Model::set_folds(bool folds) {
+  GRAFT_CHECK(!header_.quantization, "model: an 8-bit model runs as it is");
+  header_.folds = folds;
+  executor_.reset();
+  max_batch_ = 0;
+}
+
+const Graph& Model::inference_graph() { return runs_folded() ? inference_net().graph() : stored_; }
 
 void Model::plan_for(std::int64_t batch) {
   if (batch <= max_batch_) return;
   executor_.reset();
-  executor_ = std::make_unique<Executor>(*ctx_, fuse(header_.graph), *params_,
+  executor_ = std::make_unique<Executor>(*ctx_, inference_graph(),
+                                         runs_folded() ? inference_net().params() : *params_,
                                          ExecutorOptions{.max_batch = batch});
-  const data::Preprocess& p = header_.preprocess;
-  staging_ = Tensor::allocate(ctx_->memory(), {batch, p.height, p.width, ImageU8::kChannels});
+  executor_->set_observer(observer_);
   max_batch_ = batch;
+}
+
+void Model::set_observer(Executor::Observer observer) {
+  observer_ = std::move(observer);
+  if (executor_) executor_->set_observer(observer_);
+}
+
+std::size_t Model::planned_bytes() const {
+  return params_->bytes() + (net_ ? net_->params().bytes() : 0) +
+         (executor_ ? executor_->arena_bytes() : 0) + staging_.bytes();
 }
 
 Executor& Model::executor() {
@@ -51,7 +88,9 @@ Executor& Model::executor() {
 }
 
 std::span<const float> Model::run(const Tensor& x) {
+  const ThreadBudget::Lease lease(ThreadBudget::process(), ctx_->threads());
   plan_for(x.shape()[0]);
+  if (runs_folded()) net_->follow();
   const Graph& graph = executor_->graph();
   executor_->bind(graph.find(kImageInput), x);
   executor_->forward(Phase::kEval);
@@ -64,14 +103,17 @@ std::span<const float> Model::run(const Tensor& x) {
 std::span<const float> Model::run(std::span<const ImageU8> images) {
   GRAFT_CHECK(!images.empty(), "model: no images");
   const auto batch = static_cast<std::int64_t>(images.size());
-  plan_for(batch);
-  Tensor x = staging_.rows(0, batch);
-  std::vector<float> values(static_cast<std::size_t>(x.numel()));
-  const auto row = static_cast<std::size_t>(x.shape().row_numel());
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    data::apply(header_.preprocess, images[i], std::span(values).subspan(i * row, row));
+  if (staging_.empty() || staging_.shape()[0] < batch) {
+    const data::Preprocess& p = header_.preprocess;
+    staging_ = Tensor::allocate(ctx_->memory(), {batch, p.height, p.width, ImageU8::kChannels});
   }
-  copy_from_host(*ctx_, values.data(), x);
+  Tensor x = staging_.rows(0, batch);
+  pixels_.resize(static_cast<std::size_t>(x.shape().row_numel()));
+  for (std::int64_t i = 0; i < batch; ++i) {
+    data::apply(header_.preprocess, images[static_cast<std::size_t>(i)], pixels_);
+    Tensor row = x.rows(i, 1);
+    copy_from_host(*ctx_, pixels_.data(), row);
+  }
   return run(x);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,15 +14,23 @@
 #include "graph/exec/executor.h"
 #include "models/spec/model_spec.h"
 #include "runtime/data/preprocess.h"
+#include "runtime/model/inference_net.h"
 
 namespace graft {
 
 /// Of model files. Older ones are read; a newer one is refused (exit code 5).
-inline constexpr int kModelFormat = 1;
+inline constexpr int kModelFormat = 2;
 
 inline constexpr const char* kImageInput = "image";   ///< (1,H,W,3)
 inline constexpr const char* kLogits = "logits";      ///< output of a classifier, (1,classes)
 inline constexpr const char* kFeatures = "features";  ///< output of a feature extractor
+
+/// How a model came to its 8-bit form.
+struct Quantization {
+  std::string method;                 ///< of calibration, e.g. "percentile"
+  std::vector<std::string> floating;  ///< layers that could be 8-bit and stay f32
+  std::string calibration;            ///< on what, for people
+};
 
 /// What a model is, besides its weights.
 struct ModelHeader {
@@ -33,10 +42,18 @@ struct ModelHeader {
   data::Preprocess preprocess;
   std::vector<std::string> labels;  ///< one a class; empty for a feature extractor
   std::string origin;               ///< where the weights came from, for people
+  /// The inference form runs, with batch norms folded; else the graph as it is written.
+  bool folds = true;
+  /// Given: the weights are those of the 8-bit form of the inference form (graph/plan/int8.h).
+  std::optional<Quantization> quantization = {};
 
   [[nodiscard]] bool classifies() const { return graph.outputs().front().name == kLogits; }
   [[nodiscard]] ValueId output() const { return graph.outputs().front().value; }
 };
+
+/// The graph whose parameters a model has: the one as written, or the 8-bit form. Throws
+/// Error(kInvalidArgument) if Quantization::floating names what is no 8-bit layer.
+[[nodiscard]] Graph stored_graph(const ModelHeader& header);
 
 /// One guess.
 struct Prediction {
@@ -45,8 +62,11 @@ struct Prediction {
   double probability = 0;  ///< softmax of the logits
 };
 
-/// A model in memory, ready to run in evaluation. Its threads are those of the context, which
-/// several models may share: one budget for all of them. One thread per context at a time.
+/// A model in memory, ready to run in evaluation: in its inference form (graph/plan/inference.h)
+/// unless folding was found to move its outputs. The weights as written are kept beside the folded
+/// ones, for export and further training. Its threads are those of the context, which several
+/// models may share; all runs of the process together stay within ThreadBudget::process(). One
+/// thread per context at a time.
 class Model {
  public:
   /// Weights are zero until params() is filled and bump_version() called. `ctx` must outlive the
@@ -73,6 +93,18 @@ class Model {
   /// run() on decoded images.
   [[nodiscard]] std::span<const float> run(std::span<const ImageU8> images);
 
+  /// Whether to run the inference form. The next run plans anew. Not for 8-bit models.
+  void set_folds(bool folds);
+  /// What run() runs.
+  [[nodiscard]] const Graph& inference_graph();
+  /// The inference form with its parameters as of the last run. Not for 8-bit models.
+  [[nodiscard]] InferenceNet& inference_net();
+  /// Bytes of parameters, planned activations and own input for the largest batch so far.
+  [[nodiscard]] std::size_t planned_bytes() const;
+
+  /// Called after every node of a run; see Executor::set_observer(). Empty: off.
+  void set_observer(Executor::Observer observer);
+
   /// What run() ran on last, for profiles. Throws Error(kInvalidArgument) before the first run.
   [[nodiscard]] Executor& executor();
 
@@ -84,13 +116,18 @@ class Model {
 
  private:
   void plan_for(std::int64_t batch);
+  [[nodiscard]] bool runs_folded() const { return header_.folds && !header_.quantization; }
 
   Context* ctx_;
   ModelHeader header_;
+  Graph stored_;  // whose parameters params_ holds
   std::unique_ptr<ParamStore> params_;
+  std::unique_ptr<InferenceNet> net_;  // made when it is needed first
   std::unique_ptr<Executor> executor_;
+  Executor::Observer observer_;
   std::int64_t max_batch_ = 0;
   Tensor staging_;             // (max_batch, H, W, 3)
+  std::vector<float> pixels_;  // of one image
   std::vector<float> values_;  // of the last run
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // MODEL.graft: a safetensors archive. Metadata: graft_model (the format's number), architecture or
-// graph, norm, output and output_node, preprocess, labels (JSON), origin, sha256 of all the others
-// and of the weights.
+// graph, norm, output and output_node, preprocess, labels (JSON), origin, folds, int8 (JSON, format
+// 2 only: the weights are those of the 8-bit form), sha256 of all the others and of the weights.
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -12,6 +14,7 @@
 #include "engine/io/json.h"
 #include "graph/ir/prune.h"
 #include "models/spec/graph_json.h"
+#include "runtime/model/folding.h"
 #include "runtime/model/model.h"
 #include "runtime/train/weights.h"
 
@@ -19,7 +22,10 @@ namespace graft {
 namespace {
 
 constexpr const char* kFormatKey = "graft_model";
+constexpr int kFloatFormat = 1;  // of files without 8-bit weights
 constexpr const char* kHashKey = "sha256";
+constexpr const char* kInt8Key = "int8";
+constexpr const char *kFoldsKey = "folds", *kYes = "yes", *kNo = "no";
 constexpr std::size_t kMaxLabels = 1'000'000;
 
 std::string content_hash(Context& ctx, const ArchiveMetadata& metadata, const ParamStore& params) {
@@ -28,27 +34,32 @@ std::string content_hash(Context& ctx, const ArchiveMetadata& metadata, const Pa
     if (key != kHashKey) hash.update(key + '\n' + std::to_string(value.size()) + '\n' + value);
   }
   for (const auto& e : params.entries()) {
-    Shape shape;
-    const std::vector<float> elements = to_archive_order(ctx, e.spec, e.value, shape);
-    hash.update(e.name + '\n' + std::to_string(elements.size()) + '\n');
-    hash.update(elements.data(), elements.size() * sizeof(float));
+    const train::ArchivedParam p = train::to_archived(ctx, e.spec, e.value);
+    hash.update(e.name + '\n' + std::to_string(e.value.numel()) + '\n');
+    hash.update(p.bytes.data(), p.bytes.size());
   }
   return hash.hex();
 }
 
 ArchiveMetadata metadata_of(const ModelHeader& h) {
   ArchiveMetadata m = {{"format", "pt"},
-                       {kFormatKey, std::to_string(kModelFormat)},
+                       {kFormatKey, std::to_string(h.quantization ? kModelFormat : kFloatFormat)},
                        {"norm", name(h.norm)},
                        {"output", h.graph.outputs().front().name},
                        {"preprocess", data::to_json(h.preprocess).dump()},
                        {"labels", Json(h.labels).dump()},
-                       {"origin", h.origin}};
+                       {"origin", h.origin},
+                       {kFoldsKey, h.folds ? kYes : kNo}};
   if (h.architecture.empty()) {
     m["graph"] = to_json(h.graph).dump();
   } else {
     m["architecture"] = h.architecture;
     m["output_node"] = h.graph.node(h.output()).name;
+  }
+  if (const auto& q = h.quantization) {
+    m[kInt8Key] =
+        Json{{"method", q->method}, {"floating", q->floating}, {"calibration", q->calibration}}
+            .dump();
   }
   return m;
 }
@@ -119,6 +130,31 @@ Graph rebuild(const Metadata& m, const ModelHeader& h) {
   return prune(graph, output, m.text("output"));
 }
 
+std::optional<Quantization> read_quantization(const Metadata& m) {
+  if (!m.has(kInt8Key)) return std::nullopt;
+  const Json json = m.json(kInt8Key);
+  try {
+    return Quantization{.method = json.at("method").get<std::string>(),
+                        .floating = json.at("floating").get<std::vector<std::string>>(),
+                        .calibration = json.at("calibration").get<std::string>()};
+  } catch (const Json::exception& e) {
+    fail(Errc::kModel, m.source(), ": ", kInt8Key, ": ", e.what());
+  }
+}
+
+/// Kernels divide by the scales.
+void check_scales(const ParamStore& params, const std::string& source) {
+  for (const auto& e : params.entries()) {
+    if (!e.name.ends_with("_scale")) continue;
+    for (std::int64_t i = 0; i < e.value.numel(); ++i) {
+      const float scale = e.value.ptr<const float>()[i];
+      if (!(scale > 0) || !std::isfinite(scale)) {
+        fail(Errc::kModel, source, ": ", e.name, " holds ", scale, ", a scale must be above 0");
+      }
+    }
+  }
+}
+
 ModelHeader read_header(const Metadata& m) {
   check_format(m);
   ModelHeader h;
@@ -126,12 +162,14 @@ ModelHeader read_header(const Metadata& m) {
   h.preprocess = data::preprocess_from_json(m.json("preprocess"), m.source());
   h.labels = read_labels(m);
   h.origin = m.text("origin");
+  h.folds = !m.has(kFoldsKey) || m.text(kFoldsKey) == kYes;
   if (m.has("architecture")) {
     h.architecture = m.text("architecture");
     h.graph = rebuild(m, h);
   } else {
     h.graph = graph_from_json(m.json("graph"), m.source());
   }
+  h.quantization = read_quantization(m);
   return h;
 }
 
@@ -141,7 +179,7 @@ void check_weights_are_there(const Graph& graph, const ArchiveReader& archive,
   std::uint64_t have = 0, want = 0;
   for (const ArchiveInfo& info : archive.tensors()) have += info.bytes;
   for (const auto& [name, spec] : graph.param_specs()) {
-    want += static_cast<std::uint64_t>(spec.shape.numel()) * sizeof(float);
+    want += static_cast<std::uint64_t>(spec.shape.numel()) * size_of(spec.dtype);
   }
   if (want != have) {
     fail(Errc::kModel, source, ": holds ", have, " bytes of weights, its network has ", want);
@@ -155,13 +193,16 @@ Model Model::load(Context& ctx, const std::filesystem::path& path) {
   const Metadata metadata(archive.metadata(), path.string());
   try {
     ModelHeader header = read_header(metadata);
-    check_weights_are_there(header.graph, archive, path.string());
+    check_weights_are_there(stored_graph(header), archive, path.string());
     Model model(ctx, std::move(header));
     train::read_weights(ctx, *model.params_, path);
     if (content_hash(ctx, archive.metadata(), *model.params_) != metadata.text(kHashKey)) {
       fail(Errc::kModel, path.string(), ": damaged, its contents do not have the SHA-256 ",
            metadata.text(kHashKey), "; import or copy it again");
     }
+    if (model.header_.quantization) check_scales(*model.params_, path.string());
+    // Files from before the check was made at import.
+    if (!metadata.has(kFoldsKey)) check_folding(model);
     return model;
   } catch (const Error& e) {
     // What a caller would be blamed for elsewhere is here the file's fault.

@@ -43,10 +43,15 @@ Tensor grey_images(Context& ctx, const Model& model, std::int64_t batch) {
 }
 
 std::int64_t bytes_of(const Graph& graph, const Node& node, ValueId id, std::int64_t batch) {
-  std::int64_t elements = graph.shape(id, batch).numel();
-  for (const ValueId input : node.inputs) elements += graph.shape(input, batch).numel();
-  for (const ParamSpec& spec : node.layer->params()) elements += spec.shape.numel();
-  return elements * static_cast<std::int64_t>(sizeof(float));
+  const auto of_value = [&](ValueId v) {
+    return graph.shape(v, batch).numel() * static_cast<std::int64_t>(size_of(graph.node(v).dtype));
+  };
+  std::int64_t bytes = of_value(id);
+  for (const ValueId input : node.inputs) bytes += of_value(input);
+  for (const ParamSpec& spec : node.layer->params()) {
+    bytes += spec.shape.numel() * static_cast<std::int64_t>(size_of(spec.dtype));
+  }
+  return bytes;
 }
 
 LayerProfile describe(const Graph& graph, ValueId id, std::int64_t batch) {
@@ -97,15 +102,14 @@ ModelProfile profile_model(Context& ctx, Model& model, std::int64_t batch, int r
   out.threads = ctx.threads();
   out.roof = measure_roof(ctx);
   out.total_ms = median(time_model(ctx, model, batch, runs));
-  Executor& executor = model.executor();
-  const Graph& graph = executor.graph();
+  const Graph& graph = model.inference_graph();
   std::vector<std::vector<double>> ms(graph.nodes().size());
-  executor.set_observer([&ms](ValueId node, bool, double seconds) {
+  model.set_observer([&ms](ValueId node, bool, double seconds) {
     ms[static_cast<std::size_t>(node)].push_back(kMsPerSecond * seconds);
   });
   const Tensor x = grey_images(ctx, model, batch);
   for (int i = 0; i < runs; ++i) (void)model.run(x);
-  executor.set_observer({});
+  model.set_observer({});
   for (std::size_t i = 0; i < ms.size(); ++i) {
     if (ms[i].empty()) continue;
     LayerProfile layer = describe(graph, static_cast<ValueId>(i), batch);
@@ -116,10 +120,7 @@ ModelProfile profile_model(Context& ctx, Model& model, std::int64_t batch, int r
     layer.roofline = layer.ms > 0 ? allowed / layer.ms : 0;
     out.layers.push_back(std::move(layer));
   }
-  std::int64_t params = 0;
-  for (const auto& entry : model.params().entries()) params += entry.spec.shape.numel();
-  out.peak_bytes =
-      executor.arena_bytes() + static_cast<std::size_t>(params + x.numel()) * sizeof(float);
+  out.peak_bytes = model.planned_bytes() + x.bytes();
   return out;
 }
 

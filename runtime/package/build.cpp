@@ -63,10 +63,27 @@ PackagedCandidate candidate_of(const finetune::Candidate& c) {
           .sha256 = {}};
 }
 
+/// A file that goes when the object does.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::filesystem::path path) : path_(std::move(path)) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 }  // namespace
 
 BuiltPackage build_package(Context& ctx, const std::filesystem::path& folder,
-                           const PackageOptions& options, const std::filesystem::path& out) {
+                           const PackageOptions& options, const std::filesystem::path& out,
+                           const MeasurePackage& measure) {
   const finetune::Family family = finetune::read_family(folder);
   BuiltPackage built;
   PackageHeader& header = built.header;
@@ -99,7 +116,14 @@ BuiltPackage build_package(Context& ctx, const std::filesystem::path& folder,
   const ArchiveWriter archive = package_archive(header, weights);
   built.base = out.parent_path() / base_file_name(header.base_sha256);
   if (!std::filesystem::exists(built.base)) atomic_write(built.base, read_file(base));
-  built.sha256 = archive.write(out);
+  if (!measure) {
+    built.sha256 = archive.write(out);
+    return built;
+  }
+  const TemporaryFile draft(out.string() + ".draft");
+  archive.write(draft.path());
+  measure(std::make_shared<const Package>(draft.path()), header);
+  built.sha256 = package_archive(header, weights).write(out);
   return built;
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,10 +33,16 @@ struct BuiltPackage {
   std::vector<int> left_out;   ///< `frozen` of candidates that cannot be run in two parts
 };
 
+/// Changes what a package says of its events and candidates, by running it.
+using MeasurePackage = std::function<void(const std::shared_ptr<const Package>&, PackageHeader&)>;
+
 /// Builds the package of the family in `folder` and, unless it is there, puts a copy of the base
-/// beside it. Throws Error(kModel) if a file is not what family.json says, Error(kUsage) for labels
-/// or numbers that do not fit, Error(kIo); nothing is written then.
+/// beside it. `measure` (may be empty) is given the package in a temporary file, with the base
+/// beside `out`. Throws Error(kModel) if a file is not what family.json says, Error(kUsage) for
+/// labels or numbers that do not fit, Error(kIo), and what `measure` throws; no package is written
+/// then.
 BuiltPackage build_package(Context& ctx, const std::filesystem::path& folder,
-                           const PackageOptions& options, const std::filesystem::path& out);
+                           const PackageOptions& options, const std::filesystem::path& out,
+                           const MeasurePackage& measure = {});
 
 }  // namespace graft

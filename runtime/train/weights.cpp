@@ -41,7 +41,10 @@ std::vector<NamedTensor> optimizer_tensors(const ParamStore& params, const Optim
 }
 
 /// A checkpoint must never hold what no training can go on from.
-void check_finite(const std::string& name, const std::vector<float>& elements) {
+void check_finite(const std::string& name, const ArchivedParam& param) {
+  if (param.dtype != DType::kF32) return;
+  const std::span elements(reinterpret_cast<const float*>(param.bytes.data()),
+                           param.bytes.size() / sizeof(float));
   const auto bad =
       std::find_if_not(elements.begin(), elements.end(), [](float v) { return std::isfinite(v); });
   if (bad == elements.end()) return;
@@ -53,15 +56,12 @@ std::string write(Context& ctx, const std::vector<NamedTensor>& list,
                   const ArchiveMetadata& metadata, const std::filesystem::path& path) {
   ArchiveWriter writer;
   for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
-  std::vector<std::vector<float>> elements;  // live until the archive is written
-  elements.reserve(list.size());
+  std::vector<ArchivedParam> archived;  // live until the archive is written
+  archived.reserve(list.size());
   for (const NamedTensor& t : list) {
-    Shape shape;
-    elements.push_back(to_archive_order(ctx, *t.spec, t.value, shape));
-    check_finite(t.name, elements.back());
-    std::vector<std::int64_t> dims;
-    for (int i = 0; i < shape.rank(); ++i) dims.push_back(shape[i]);
-    writer.add(t.name, DType::kF32, dims, std::as_bytes(std::span(elements.back())));
+    const ArchivedParam& p = archived.emplace_back(to_archived(ctx, *t.spec, t.value));
+    check_finite(t.name, p);
+    writer.add(t.name, p.dtype, p.dims, p.bytes);
   }
   return writer.write(path);
 }
@@ -85,9 +85,9 @@ std::vector<std::string> mismatches(const ArchiveReader& archive,
     const Shape want = archive_shape(*t.spec);
     std::vector<std::int64_t> dims;
     for (int i = 0; i < want.rank(); ++i) dims.push_back(want[i]);
-    if (info->dims != dims || info->dtype != DType::kF32) {
+    if (info->dims != dims || info->dtype != t.spec->dtype) {
       bad.push_back(t.name + " is " + std::string(name(info->dtype)) + text_of(info->dims) +
-                    ", the model has f32" + text_of(dims));
+                    ", the model has " + std::string(name(t.spec->dtype)) + text_of(dims));
     }
   }
   for (const auto& info : archive.tensors()) {
@@ -109,6 +109,10 @@ void read(Context& ctx, std::vector<NamedTensor> list, const std::filesystem::pa
          "\nCheck --model, --norm and the number of classes");
   }
   for (NamedTensor& t : list) {
+    if (t.spec->dtype != DType::kF32) {
+      archive.read_into(t.name, t.value);
+      continue;
+    }
     const ArchiveEntry entry = archive.read(t.name);
     std::vector<float> elements(entry.bytes.size() / sizeof(float));
     std::memcpy(elements.data(), entry.bytes.data(), entry.bytes.size());
@@ -117,6 +121,22 @@ void read(Context& ctx, std::vector<NamedTensor> list, const std::filesystem::pa
 }
 
 }  // namespace
+
+ArchivedParam to_archived(Context& ctx, const ParamSpec& spec, const Tensor& value) {
+  ArchivedParam out{.dtype = spec.dtype, .dims = {}, .bytes = {}};
+  Shape shape = spec.shape;
+  if (spec.dtype == DType::kF32) {
+    const std::vector<float> elements = to_archive_order(ctx, spec, value, shape);
+    const auto bytes = std::as_bytes(std::span(elements));
+    out.bytes.assign(bytes.begin(), bytes.end());
+  } else {
+    GRAFT_CHECK(spec.order == ParamOrder::kPlain, "archive: a filter of ", name(spec.dtype));
+    out.bytes.resize(value.bytes());
+    copy_to_host(ctx, value, out.bytes.data());
+  }
+  for (int i = 0; i < shape.rank(); ++i) out.dims.push_back(shape[i]);
+  return out;
+}
 
 std::string write_weights(Context& ctx, const ParamStore& params, const ArchiveMetadata& metadata,
                           const std::filesystem::path& path) {

@@ -2,6 +2,8 @@
 // Parameters to and from safetensors, under torchvision's names and axis orders.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,9 +14,17 @@
 
 namespace graft::train {
 
-/// Writes all parameters and buffers as f32 (filters K,C,R,S). Returns the file's SHA-256. Throws
-/// Error(kIo), or Error(kNumerical) naming the tensor that holds a value that is not finite; no
-/// file is written then.
+/// A parameter as archives hold it: f32, or the 8-bit integers that it is (filters K,C,R,S).
+struct ArchivedParam {
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> dims;
+  std::vector<std::byte> bytes;
+};
+[[nodiscard]] ArchivedParam to_archived(Context& ctx, const ParamSpec& spec, const Tensor& value);
+
+/// Writes all parameters and buffers as to_archived() makes them. Returns the file's SHA-256.
+/// Throws Error(kIo), or Error(kNumerical) naming the tensor that holds a value that is not finite;
+/// no file is written then.
 std::string write_weights(Context& ctx, const ParamStore& params, const ArchiveMetadata& metadata,
                           const std::filesystem::path& path);
 

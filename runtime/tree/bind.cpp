@@ -12,7 +12,6 @@
 #include "graph/ir/cut.h"
 #include "graph/ir/prune.h"
 #include "graph/plan/inference.h"
-#include "kernels/api/pointwise.h"
 #include "runtime/package/layers.h"
 
 namespace graft {
@@ -94,7 +93,9 @@ ValueId end_of(const Graph& merged, const TreeNode& node, std::span<const TreeAp
   const TreeApp& app = apps[at(node.apps.front())];
   if (!node.shared) return merged.output(app.name + "/" + kLogits);
   const std::string& last = graph_of(app).node(layers_of(graph_of(app))[at(node.last) - 1]).name;
-  for (const std::string& name : {last + ".share", last, app.name + "/" + last}) {
+  const ValueId share = merged.find(last + ".share");
+  if (share != kNoValue && merged.node(share).kind == NodeKind::kShare) return share;
+  for (const std::string& name : {last, app.name + "/" + last}) {
     if (const ValueId id = merged.find(name); id != kNoValue) return id;
   }
   fail(Errc::kInternal, "tree: the merged graph lacks ", last);
@@ -108,20 +109,26 @@ Graph part_between(const Graph& merged, ValueId from, ValueId to) {
 }
 
 /// Parameters of the inference form of `part`, from those of an application, whose name may stand
-/// before the nodes'.
+/// before the nodes'. Computed on the host, whatever the device of `ctx`.
 std::unique_ptr<ParamStore> derive(Context& ctx, const Graph& part, const DerivedGraph& form,
                                    const ParamStore& of_app, const std::string& app) {
-  ParamStore own(ctx, part.param_specs(), DType::kF32);
+  Context host(Backend::kCpu);
+  ParamStore own(host, part.param_specs(), DType::kF32);
   for (const ParamStore::Entry& entry : own.entries()) {
     const bool prefixed = entry.name.compare(0, app.size() + 1, app + "/") == 0;
     const ParamId id = of_app.find(prefixed ? entry.name.substr(app.size() + 1) : entry.name);
     GRAFT_CHECK(id >= 0, "tree: ", app, " lacks ", entry.name);
-    Tensor to = entry.value;
-    kernels::copy(ctx, of_app.entry(id).value, to);
+    copy_to_host(ctx, of_app.entry(id).value, entry.value.data());
   }
   own.bump_version();
+  ParamStore derived(host, form.graph.param_specs(), DType::kF32);
+  ParamDerivation(form, own, derived).run(host);
   auto params = std::make_unique<ParamStore>(ctx, form.graph.param_specs(), DType::kF32);
-  ParamDerivation(form, own, *params).run(ctx);
+  for (std::size_t i = 0; i < params->size(); ++i) {
+    Tensor to = params->entries()[i].value;
+    copy_from_host(ctx, derived.entries()[i].value.data(), to);
+  }
+  params->bump_version();
   return params;
 }
 

@@ -58,6 +58,14 @@ class Finetune(GraftTest):
                          [c["sha256"] for c in self.family(other)["candidates"]])
         self.assertEqual((other / "candidates/frozen-3.log").read_text(), "")
 
+    def test_a_run_directory_is_a_base(self):
+        run = self.folder / "run"
+        self.train(run)
+        arguments = list(self.arguments("--branchpoints", "0"))
+        arguments[arguments.index("zoo:resnet8")] = run
+        self.graft(*arguments)
+        self.assertEqual(self.family()["base"]["origin"], "graft run run")
+
     def test_interrupted_and_resumed(self):
         command = [binary(), *map(str, self.arguments("--branchpoints", "0,3", "--epochs", 2000,
                                                       "--patience", 2000))]

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """graft import, export and classify as a user runs them."""
+import hashlib
 import json
 import pathlib
 import struct
 import unittest
 
-from graft_cli import DATA, IO, MODEL, UNAVAILABLE, USAGE, GraftTest, checkpoints, png
+from graft_cli import DATA, GATE, IO, MODEL, OK, UNAVAILABLE, USAGE, GraftTest, checkpoints, png
 
 
 class Models(GraftTest):
@@ -15,9 +16,9 @@ class Models(GraftTest):
         self.image = self.folder / "x.png"
         self.image.write_bytes(png(40, 30, (200, 30, 90)))
 
-    def train_and_import(self):
+    def train_and_import(self, *more):
         run = self.folder / "run"
-        self.train(run)
+        self.train(run, *more)
         self.graft("import", run, "--out", self.model)
         return run
 
@@ -56,7 +57,80 @@ class Models(GraftTest):
         self.assertEqual(list(bench), ["ms_p50", "ms_min", "ms_max", "runs"])
         self.assertLessEqual(bench["ms_min"], bench["ms_p50"])
         self.assertLessEqual(bench["ms_p50"], bench["ms_max"])
-        self.graft("bench", "inference", "--model", self.model, "--dtype", "int8", code=UNAVAILABLE)
+        out, _ = self.graft("bench", "inference", "--model", self.model, "--dtype", "int8", "--runs", 3, "--json")
+        self.assertGreater(json.loads(out)["ms_p50"], 0)
+        _, err = self.graft("bench", "inference", "--model", self.model, "--dtype", "bf16", code=UNAVAILABLE)
+        self.assert_names(err, "bf16", "--dtype f32")
+
+    def test_inspect_shows_the_graph_before_and_after_the_passes(self):
+        self.train_and_import()
+        for model in (self.model, "small_cnn"):
+            before, _ = self.graft("inspect", "graph", "--model", model, "--stage", "before")
+            after, _ = self.graft("inspect", "graph", "--model", model, "--stage", "after")
+            self.assert_names(before, "Conv2d", "BatchNorm2d", "Activation")
+            self.assert_names(after, "FusedConv2d", "+relu")
+            self.assertNotIn("BatchNorm2d", after)
+            self.assertNotIn("trainable", after)
+        self.graft("inspect", "graph", "--model", self.model, "--freeze", "conv1", code=USAGE)
+
+    def quantize(self, *more, data="synthetic:train=64,test=64", code=OK):
+        self.int8 = self.folder / "m8.graft"
+        return self.graft("quantize", self.model, "--calibrate", data, "--out", self.int8, "--threads", 1, *more,
+                          code=code)
+
+    def test_quantize_makes_a_model_that_the_other_commands_take(self):
+        self.train_and_import()
+        out, err = self.quantize("--validate", "synthetic:train=64,test=64", "--gate", 20, "--json")
+        report = json.loads(out)
+        self.assert_names(err, "f32", "int8", "difference", "top-1 %", "file, KiB", report["method"])
+        self.assertEqual({m["method"] for m in report["methods"]}, {"minmax", "percentile", "entropy"})
+        self.assertAlmostEqual(report["points_lost"], report["f32"]["top1"] - report["int8"]["top1"])
+        self.assertTrue(report["gate"]["passed"])
+        self.assertGreater(len(report["layers"]), 1)
+        self.assertLess(report["bytes"]["int8"], report["bytes"]["f32"])
+        self.assertEqual(report["sha256"], hashlib.sha256(self.int8.read_bytes()).hexdigest())
+        (f32,), (int8,) = self.classify(self.image), self.classify(self.image, model=self.int8)
+        scale = max(map(abs, f32["logits"]))
+        for a, b in zip(f32["logits"], int8["logits"], strict=True):
+            self.assertLess(abs(a - b), 0.2 * scale)
+        profile = json.loads(self.graft("profile", "--model", self.int8, "--runs", 3, "--json")[0])
+        self.assertIn("Int8Conv2d", " ".join(layer["op"] for layer in profile["layers"]))
+        self.graft("bench", "inference", "--model", self.int8, "--runs", 3)
+        self.graft("bench", "inference", "--model", self.int8, "--dtype", "f32", "--runs", 3, code=UNAVAILABLE)
+        self.assert_names(self.graft("inspect", "graph", "--model", self.int8, "--stage", "after")[0], "Int8Conv2d")
+        self.graft("export", self.int8, "--onnx", self.folder / "x.onnx", code=UNAVAILABLE)
+        self.graft("quantize", self.int8, "--calibrate", "synthetic", "--out", self.folder / "x.graft", code=USAGE)
+
+    def test_quantize_without_labels_counts_changed_classes(self):
+        self.train_and_import()
+        photos = self.folder / "photos"
+        photos.mkdir()
+        for i in range(4):
+            (photos / f"{i}.png").write_bytes(png(40, 30, (60 * i, 30, 90)))
+        out, _ = self.quantize("--gate", 100, "--json", data=f"folder:{photos}")
+        report = json.loads(out)
+        self.assertIsNone(report["f32"]["top1"])
+        self.assertAlmostEqual(report["points_lost"], 100 - report["int8"]["agreement"])
+
+    def test_quantize_refuses_above_the_gate_and_writes_nothing(self):
+        self.train_and_import("--epochs", 10)
+        # The ranges of one grey picture, near the mean, cut everything else off.
+        grey = self.folder / "grey"
+        grey.mkdir()
+        (grey / "0.png").write_bytes(png(40, 30, (120, 120, 120)))
+        _, err = self.quantize("--validate", "synthetic:train=64,test=200", "--gate", 0, "--methods", "minmax",
+                               data=f"folder:{grey}", code=GATE)
+        self.assert_names(err, "top-1 %", "points of top-1", "nothing is written", "--gate")
+        self.assertFalse(self.int8.exists())
+
+    def test_quantize_names_classes_that_the_model_does_not_have(self):
+        self.train_and_import()
+        (self.folder / "labelled" / "unicorn").mkdir(parents=True)
+        (self.folder / "labelled" / "unicorn" / "0.png").write_bytes(png(40, 30, (9, 9, 9)))
+        _, err = self.quantize("--validate", f"folder:{self.folder / 'labelled'}", code=DATA)
+        self.assert_names(err, "'unicorn'", "labels")
+        self.assert_names(self.quantize("--methods", "entropie", code=USAGE)[1], "entropy")
+        self.quantize(data=f"folder:{self.folder / 'nowhere'}", code=DATA)
 
     def test_onnx_there_and_back_gives_the_same_logits(self):
         self.train_and_import()

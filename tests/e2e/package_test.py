@@ -5,7 +5,7 @@ import json
 import unittest
 
 from family import CUTS, LAYERS, write_family
-from graft_cli import CONFIG, IO, MODEL, OK, USAGE, GraftTest, flip_bit, read_archive
+from graft_cli import CONFIG, DATA, IO, MODEL, OK, USAGE, GraftTest, flip_bit, png, read_archive
 
 
 class PackageTest(GraftTest):
@@ -143,6 +143,33 @@ class PackageTest(GraftTest):
         costs.write_text(json.dumps({"layers": [1.0] * 4}))
         _, err = self.graft("schedule", "--apps", signs, *common, code=MODEL)
         self.assert_names(err, "graft profile --model")
+
+    def test_events_measured_from_labelled_frames(self):
+        frames = self.folder / "frames"
+        frames.mkdir()
+        event = [3 <= i < 8 or 12 <= i < 15 for i in range(20)]
+        for i, inside in enumerate(event):
+            (frames / f"{i:03}.png").write_bytes(png(20, 20, (200, 30, 30) if inside else (10, 200, 90)))
+        labels = self.folder / "labels.csv"
+        rows = "\n".join(f"{i + 1},{int(inside)}" for i, inside in enumerate(event))
+        labels.write_text(f"frame,label\n{rows}\n")
+        path, out = self.build("flowers", "--labels", labels, "--frames", f"images:{frames}", "--fps", 10)
+        self.assert_names(out, "measured", "300 ms")
+        shown = json.loads(self.graft("package", "inspect", path, "--json")[0])
+        self.assertEqual((shown["events"], shown["event_length_ms"], shown["event_frequency"]), ("measured", 300, 0.4))
+        for c in shown["candidates"]:  # two pictures: all or none of each kind is positive
+            self.assertIn(c["tpr"], (0, 1))
+            self.assertIn(c["fpr"], (0, 1))
+        again = ("package", "build", "--from", self.folder / "flowers", "--out", self.folder / "new.mpkg")
+        self.graft(*again, "--labels", labels, code=USAGE)
+        self.graft(*again, "--labels", labels, "--frames", f"images:{frames}", code=USAGE)
+        self.graft(*again, "--labels", labels, "--frames", f"images:{frames}", "--fps", 10, "--correlation", 0.5,
+                   code=USAGE)
+        labels.write_text("frame,label\n1,0\n2,0\n")
+        self.graft(*again, "--labels", labels, "--frames", f"images:{frames}", "--fps", 10, code=DATA)
+        labels.write_text("picture,label\n1,0\n")
+        self.graft(*again, "--labels", labels, "--frames", f"images:{frames}", "--fps", 10, code=DATA)
+        self.assertFalse(list(self.folder.glob("new.mpkg*")))
 
     def test_missing_files_and_flags(self):
         self.graft("package", code=USAGE)

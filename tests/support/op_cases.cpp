@@ -118,9 +118,15 @@ std::vector<ConvCase> conv_cases() {
       {2, 3, 6, 8, 4, 1, 5, {.pad_left = 2, .pad_right = 2}},  // flat filter
       {8, 16, 16, 16, 16, 3, 3, same(1, 1)},                   // ResNet-20, every thread has work
       {4, 64, 8, 8, 64, 3, 3, same(1, 1)},
-      {8, 48, 7, 10, 80, 3, 3, same(1, 1), true},   // Winograd: tiles across the border
-      {5, 16, 12, 16, 64, 3, 3, same(1, 1), true},  // Winograd: a chunk that is not full
+      {8, 48, 7, 10, 80, 3, 3, same(1, 1), true},    // Winograd: tiles across the border
+      {5, 16, 12, 16, 64, 3, 3, same(1, 1), true},   // Winograd: a chunk that is not full
+      {2, 16, 14, 13, 144, 3, 3, same(1, 1), true},  // so few tiles that threads share channels
+      {4, 16, 19, 18, 32, 3, 3, {}, true},           // Winograd without padding
+      {4, 32, 17, 15, 16, 3, 3, {.pad_top = 2, .pad_left = 0, .pad_bottom = 1, .pad_right = 2}},
       {4, 32, 16, 16, 96, 1, 1, same(1, 0)},
+      {1, 600, 5, 5, 40, 1, 1, same(1, 0), true},  // products: channels in two parts
+      {2, 48, 9, 7, 80, 1, 1, same(1, 0)},         // panels of three and two vectors
+      {2, 33, 9, 8, 148, 1, 1, same(2, 0), true},  // gathered pixels, filters that fill no vector
       {4, 96, 16, 16, 96, 3, 3, same(2, 1, 96)},
       {2, 4, 3, 3, 8, 3, 3, {}},          // one output pixel
       {2, 5, 4, 4, 3, 1, 1, same(3, 0)},  // pixels that nothing reads

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Depthwise 3x3 on nhwc. A row of outputs is done kLanes channels at a time: their weights (or, for
 // the weights' gradient, their sums) stay in registers while the loop runs along the row. Outputs
-// at the left and right border have fewer taps and take a plain loop.
+// at the left and right border have fewer taps and take a plain loop. Where there are 32 wide
+// registers, the forward takes blocks of outputs instead.
 #include "kernels/cpu/simd/vec.h"
 
 namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
 namespace {
 
 constexpr int kFilter = 3;
+constexpr Index kTaps = kFilter * kFilter;
+
+/// Whether a Vec is one of 32 registers.
+#if defined(__AVX512F__)
+constexpr bool kWide = true;
+#else
+constexpr bool kWide = false;
+#endif
 
 /// Taps [begin, end) of 0..2 of one output coordinate that fall inside the input.
 struct Taps {
@@ -136,8 +145,126 @@ void forward_row(const DepthwiseGeometry g, const Row row, const float* w, const
   }
 }
 
+/// A block of kTileRows x kTileColumns outputs, whose sums are all in registers: each input is
+/// loaded once a block. Channels are the inner loop, so that the pixels' addresses, which may lie a
+/// power of two apart, do not all fall into one set of the cache.
+constexpr Index kTileRows = 2, kTileColumns = 7;
+constexpr Index kOutputs = kTileRows * kTileColumns;
+constexpr Index inputs(Index outputs, Index stride) { return (outputs - 1) * stride + kFilter; }
+
+template <int kStride>
+struct Tile {
+  static constexpr Index kRows = inputs(kTileRows, kStride);
+  static constexpr Index kColumns = inputs(kTileColumns, kStride);
+  const float* x[kRows * kColumns];  ///< pixels; zeros where there is none
+  float* y[kOutputs];                ///< pixels; the sink where there is none
+};
+
+template <int kStride>
+[[gnu::noinline]] void run_tile(const Tile<kStride>& tile, Index channels, const float* w,
+                                const float* bias, float lo, float hi) {
+  using T = Tile<kStride>;
+  for (Index c = 0; c < channels; c += kLanes) {
+    Vec weight[kTaps], sum[kTileRows][kTileColumns];
+#pragma GCC unroll 9
+    for (Index t = 0; t < kTaps; ++t) weight[t] = load(w + t * channels + c);
+    const Vec start = load(bias + c);
+#pragma GCC unroll 2
+    for (Index r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 7
+      for (Index s = 0; s < kTileColumns; ++s) sum[r][s] = start;
+    }
+#pragma GCC unroll 5
+    for (Index i = 0; i < T::kRows; ++i) {
+#pragma GCC unroll 15
+      for (Index j = 0; j < T::kColumns; ++j) {
+        const Vec v = load(tile.x[i * T::kColumns + j] + c);
+#pragma GCC unroll 2
+        for (Index r = 0; r < kTileRows; ++r) {
+          const Index down = i - r * kStride;
+#pragma GCC unroll 7
+          for (Index s = 0; s < kTileColumns; ++s) {
+            const Index across = j - s * kStride;
+            if (down < 0 || down >= kFilter || across < 0 || across >= kFilter) continue;
+            sum[r][s] += v * weight[down * kFilter + across];
+          }
+        }
+      }
+    }
+#pragma GCC unroll 14
+    for (Index o = 0; o < kOutputs; ++o) {
+      Vec& done = sum[o / kTileColumns][o % kTileColumns];
+      clamp(done, lo, hi);
+      at(tile.y[o] + c) = done;
+    }
+  }
+}
+
+struct Spare {
+  const float* zeros;  ///< (C)
+  float* sink;         ///< (C)
+};
+
+/// The block of `rows` rows of outputs from `row` on, and of the columns from q on.
+template <int kStride>
+Tile<kStride> tile_at(const DepthwiseGeometry& g, const float* x, float* y, const Spare& spare,
+                      Index row, Index rows, Index q) {
+  using T = Tile<kStride>;
+  Tile<kStride> tile;
+  const Index n = row / g.p, p = row % g.p;
+  for (Index i = 0; i < T::kRows; ++i) {
+    const Index ih = p * kStride - g.pad_top + i;
+    for (Index j = 0; j < T::kColumns; ++j) {
+      const Index iw = q * kStride - g.pad_left + j;
+      const bool inside = ih >= 0 && ih < g.h && iw >= 0 && iw < g.w;
+      tile.x[i * T::kColumns + j] = inside ? x + ((n * g.h + ih) * g.w + iw) * g.c : spare.zeros;
+    }
+  }
+  for (Index o = 0; o < kOutputs; ++o) {
+    const Index r = o / kTileColumns, s = q + o % kTileColumns;
+    tile.y[o] = r < rows && s < g.q ? y + ((row + r) * g.q + s) * g.c : spare.sink;
+  }
+  return tile;
+}
+
+template <int kStride>
+void forward_tiles(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
+                   float lo, float hi, float* y, const Spare& spare, Index begin, Index end) {
+  using T = Tile<kStride>;
+  while (begin < end) {
+    Index rows = g.p - begin % g.p;
+    if (rows > end - begin) rows = end - begin;
+    if (rows > kTileRows) rows = kTileRows;
+    const Index p = begin % g.p * kStride - g.pad_top;
+    const bool whole = rows == kTileRows && p >= 0 && p + T::kRows <= g.h;
+    Tile<kStride> tile;
+    bool moves = false;  // the block to the left was inside the image, as is this one
+    for (Index q = 0; q < g.q; q += kTileColumns) {
+      const Index left = q * kStride - g.pad_left;
+      const bool inside =
+          whole && left >= 0 && left + T::kColumns <= g.w && q + kTileColumns <= g.q;
+      if (inside && moves) {
+        for (const float*& pixel : tile.x) pixel += kTileColumns * kStride * g.c;
+        for (float*& pixel : tile.y) pixel += kTileColumns * g.c;
+      } else {
+        tile = tile_at<kStride>(g, x, y, spare, begin, rows, q);
+      }
+      moves = inside;
+      run_tile<kStride>(tile, g.c, w, bias, lo, hi);
+    }
+    begin += rows;
+  }
+}
+
 void forward(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
-             float lo, float hi, float* y, Index begin, Index end) {
+             float lo, float hi, float* y, const float* zeros, float* sink, Index begin,
+             Index end) {
+  if (kWide && g.stride == 1) {
+    return forward_tiles<1>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
+  }
+  if (kWide && g.stride == 2) {
+    return forward_tiles<2>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
+  }
   for (Index i = begin; i < end; ++i) {
     const Taps taps = taps_of(i % g.p * g.stride - g.pad_top, g.h);
     const Row row = row_of(g, x, i, taps);

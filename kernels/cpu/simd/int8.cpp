@@ -29,8 +29,9 @@ void scale_shift(const Int8ScaleShift& a, Index rows) {
   auto* __restrict y = static_cast<Y*>(a.y);
   const float* __restrict scale = a.scale, * __restrict shift = a.shift;
   const float lo = a.lo, hi = a.hi;
-  for (Index i = 0; i < rows; ++i, x += a.width, y += a.width) {
-    for (Index c = 0; c < a.width; ++c) {
+  const Index width = a.width;  // a copy: what is stored as bytes may be anything else
+  for (Index i = 0; i < rows; ++i, x += width, y += width) {
+    for (Index c = 0; c < width; ++c) {
       y[c] = result<Y>(static_cast<float>(x[c]) * scale[c] + shift[c], lo, hi);
     }
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // int8 convolution on nhwc, only for AVX-512 VNNI. One example (or a band of its rows) is copied
-// into scratch with its padding, in blocks of 16 channels, so that neighbouring outputs of a row
-// lie a constant number of bytes apart. Then kLanes filters a register: four channels of a pixel
-// are broadcast and multiplied with four channels of every filter. The sums of a tile of pixels
-// stay in registers until they are scaled, added, clamped, rounded and narrowed.
+// into scratch with its padding (1x1 on unsigned bytes reads them in place), in blocks of 16
+// channels, so that neighbouring outputs of a row lie a constant number of bytes apart. Then kLanes
+// filters a register: four channels of a pixel are broadcast and multiplied with four channels of
+// every filter. The sums of a tile of pixels stay in registers until they are scaled, added,
+// clamped, rounded and narrowed.
 //
 // A broadcast serves two multiply-adds: two registers of filters, or, where there is only one,
 // eight channels at a time with two lanes a filter. Measured (Zen 4, 16 to 16 channels at 32x32):
@@ -30,6 +31,7 @@ constexpr int most_pixels(Panel p) { return p == Panel::kSingle ? 16 : 12; }
 
 struct Layout {
   Index block, blocks;       ///< bytes of a pixel in a block; blocks of channels
+  Index step, block_pitch;   ///< bytes to the pixel of the next output; to the next block
   Index columns, row_bytes;  ///< of a padded row
   Index band;                ///< output rows done at a time
 };
@@ -39,6 +41,8 @@ Layout layout_of(const Int8ConvGeometry& g) {
   l.block = g.c <= kQuad ? kQuad : kBlock;
   l.blocks = (g.c + l.block - 1) / l.block;
   l.columns = (g.q - 1) * g.stride + g.s;
+  l.step = g.in_place ? g.c : g.stride * l.block;
+  l.block_pitch = g.in_place ? l.block : l.columns * l.block;
   l.row_bytes = l.columns * l.block * l.blocks;
   const Index rows = kBandBytes / l.row_bytes;
   l.band = rows < g.r ? 1 : (rows - g.r) / g.stride + 1;
@@ -54,6 +58,7 @@ Index packed_bytes(const Int8ConvGeometry& g) {
 }
 
 Index scratch_bytes(const Int8ConvGeometry& g) {
+  if (g.in_place) return 0;
   const Layout l = layout_of(g);
   return ((l.band - 1) * g.stride + g.r) * l.row_bytes;
 }
@@ -155,10 +160,20 @@ void fill_scratch(const Int8ConvGeometry& g, const Layout& l, const Byte* x, Byt
   }
 }
 
+/// sums[i] go to element at + i * step.
+using FinishFn = void (*)(const Finish&, const __m512i* sums, Index count, Index at, Index step);
+template <Int8Type kY, bool kNone, Int8Type kResidual>
+void finish_sums(const Finish& by, const __m512i* sums, Index count, Index at, Index step) {
+  const Finish f = by;
+  for (Index i = 0; i < count; ++i) finish<kY, kNone, kResidual>(f, at + i * step, sums[i]);
+}
+
 struct Tile {
   const Byte* x;  ///< first pixel's first tap
   const std::int8_t* w;
-  Index k, out;  ///< first filter; first output element
+  Index k, out;          ///< first filter; first output element
+  const Finish* finish;  ///< of the panel's registers of filters
+  FinishFn run_finish;
 };
 
 /// Sums of a filter from both of its lanes, in the order of the filters.
@@ -182,16 +197,17 @@ GRAFT_INLINE __m512i broadcast(const Byte* x) {
   }
 }
 
-/// N neighbouring outputs of a row, kStep bytes apart, x one panel of filters.
+/// N neighbouring outputs of a row x one panel of filters; kStride 0: of pixels in place.
 template <int N, Panel kPanel, Index kStride, Index kBytes>
-void tile(const Int8ConvGeometry& g, const Layout& l, const Int8ConvArgs& a, const Tile& t) {
+void tile(const Int8ConvGeometry& g, const Layout& l, const Tile& t) {
   constexpr int kRegisters = registers(kPanel);
   constexpr int kBroadcasts = static_cast<int>(kBytes / channels(kPanel));
   __m512i sum[N][kRegisters] = {};
   const std::int8_t* w = t.w;
+  const Index step = kStride > 0 ? kStride * kBytes : l.step;
   for (Index r = 0; r < g.r; ++r) {
     for (Index b = 0; b < l.blocks; ++b) {
-      const Byte* x = t.x + r * l.row_bytes + b * l.columns * kBytes;
+      const Byte* x = t.x + r * l.row_bytes + b * l.block_pitch;
       for (Index s = 0; s < g.s; ++s, x += kBytes) {
 #pragma GCC unroll 4
         for (int i = 0; i < kBroadcasts; ++i, w += kRegisters * kLanes * kQuad) {
@@ -200,8 +216,7 @@ void tile(const Int8ConvGeometry& g, const Layout& l, const Int8ConvArgs& a, con
           for (int v = 0; v < kRegisters; ++v) f[v] = _mm512_loadu_si512(w + v * kLanes * kQuad);
 #pragma GCC unroll 16
           for (int n = 0; n < N; ++n) {
-            const __m512i pixel =
-                broadcast<kPanel>(x + n * kStride * kBytes + i * channels(kPanel));
+            const __m512i pixel = broadcast<kPanel>(x + n * step + i * channels(kPanel));
 #pragma GCC unroll 2
             for (int v = 0; v < kRegisters; ++v) {
               sum[n][v] = _mm512_dpbusd_epi32(sum[n][v], pixel, f[v]);
@@ -211,23 +226,23 @@ void tile(const Int8ConvGeometry& g, const Layout& l, const Int8ConvArgs& a, con
       }
     }
   }
-  const auto finish_register = [&]<int V>() __attribute__((always_inline)) {
-    const Finish f = finish_of(a, g.k, t.k + V * kLanes);
+  constexpr int kFinished = static_cast<int>(filters(kPanel) / kLanes);
+  __m512i done[kFinished][N];
 #pragma GCC unroll 16
-    for (int n = 0; n < N; ++n) {
-      const Index at = t.out + n * g.k + V * kLanes;
-      if constexpr (kPanel == Panel::kPair) {
-        finish(f, at, join(sum[n][0], sum[n][1]));
-      } else {
-        finish(f, at, sum[n][V]);
-      }
+  for (int n = 0; n < N; ++n) {
+    if constexpr (kPanel == Panel::kPair) {
+      done[0][n] = join(sum[n][0], sum[n][1]);
+    } else {
+#pragma GCC unroll 2
+      for (int v = 0; v < kFinished; ++v) done[v][n] = sum[n][v];
     }
-  };
-  finish_register.template operator()<0>();
-  if constexpr (filters(kPanel) > kLanes) finish_register.template operator()<1>();
+  }
+  for (int v = 0; v < kFinished; ++v) {
+    t.run_finish(t.finish[v], done[v], N, t.out + v * kLanes, g.k);
+  }
 }
 
-using TileFn = void (*)(const Int8ConvGeometry&, const Layout&, const Int8ConvArgs&, const Tile&);
+using TileFn = void (*)(const Int8ConvGeometry&, const Layout&, const Tile&);
 
 /// The tile of n pixels; null for none.
 template <int N, Panel kPanel, Index kStride, Index kBytes>
@@ -240,22 +255,26 @@ TileFn tile_of(Index n) {
 }
 
 template <Panel kPanel, Index kBytes>
-TileFn tile_of(Index stride, Index n) {
+TileFn tile_of(const Int8ConvGeometry& g, Index n) {
   constexpr int kMost = most_pixels(kPanel);
-  return stride == 1 ? tile_of<kMost, kPanel, 1, kBytes>(n) : tile_of<kMost, kPanel, 2, kBytes>(n);
+  if constexpr (kBytes == kBlock) {
+    if (g.in_place) return tile_of<kMost, kPanel, 0, kBytes>(n);
+  }
+  return g.stride == 1 ? tile_of<kMost, kPanel, 1, kBytes>(n)
+                       : tile_of<kMost, kPanel, 2, kBytes>(n);
 }
 
 TileFn tile_for(const Int8ConvGeometry& g, Panel panel, Index n) {
   switch (panel) {
     case Panel::kSingle:
-      return tile_of<Panel::kSingle, kQuad>(g.stride, n);
+      return tile_of<Panel::kSingle, kQuad>(g, n);
     case Panel::kPair:
-      return tile_of<Panel::kPair, kBlock>(g.stride, n);
+      return tile_of<Panel::kPair, kBlock>(g, n);
     case Panel::kDouble:
       break;
   }
-  return g.c <= kQuad ? tile_of<Panel::kDouble, kQuad>(g.stride, n)
-                      : tile_of<Panel::kDouble, kBlock>(g.stride, n);
+  return g.c <= kQuad ? tile_of<Panel::kDouble, kQuad>(g, n)
+                      : tile_of<Panel::kDouble, kBlock>(g, n);
 }
 
 /// One panel of filters over the output rows [p0, p1) of example n.
@@ -265,14 +284,19 @@ void run_panel(const Int8ConvGeometry& g, const Layout& l, const Int8ConvArgs& a
   const Index most = most_pixels(panel), tiles = (g.q + most - 1) / most;
   const Index longer = (g.q + tiles - 1) / tiles, n_longer = g.q - tiles * (longer - 1);
   const TileFn run_longer = tile_for(g, panel, longer), run = tile_for(g, panel, longer - 1);
+  Finish finish[2];
+  for (Index v = 0; v < filters(panel) / kLanes; ++v) {
+    finish[v] = finish_of(a, g.k, t.k + v * kLanes);
+  }
+  t.finish = finish;
   const Byte* scratch = t.x;
   for (Index p = p0; p < p1; ++p) {
     t.x = scratch + (p - p0) * g.stride * l.row_bytes;
     t.out = ((n * g.p + p) * g.q) * g.k + t.k;
     for (Index i = 0; i < tiles; ++i) {
       const Index count = i < n_longer ? longer : longer - 1;
-      (i < n_longer ? run_longer : run)(g, l, a, t);
-      t.x += count * g.stride * l.block;
+      (i < n_longer ? run_longer : run)(g, l, t);
+      t.x += count * l.step;
       t.out += count * g.k;
     }
   }
@@ -282,14 +306,22 @@ void forward(const Int8ConvGeometry& geometry, const Int8ConvArgs& args, std::ui
              Index begin, Index end) {
   const Int8ConvGeometry g = geometry;
   const Int8ConvArgs a = args;
+  const FinishFn run_finish =
+      with_types(a, []<Int8Type kY, bool kNone, Int8Type kResidual>() -> FinishFn {
+        return &finish_sums<kY, kNone, kResidual>;
+      });
   const Layout l = layout_of(g);
   const Index per_example = bands(g), filter_bytes = g.r * g.s * l.blocks * l.block;
   for (Index i = begin; i < end; ++i) {
     const Index n = i / per_example, p0 = i % per_example * l.band;
     const Index p1 = p0 + l.band < g.p ? p0 + l.band : g.p;
-    fill_scratch(g, l, a.x + n * g.h * g.w * g.c, a.x_signed ? kSignBit : Byte{0}, p0, p1, scratch);
+    const Byte* x = a.x + n * g.h * g.w * g.c;
+    if (!g.in_place) {
+      fill_scratch(g, l, x, a.x_signed ? kSignBit : Byte{0}, p0, p1, scratch);
+      x = scratch;
+    }
     for (Index k = 0; k < g.k; k += filters(panel_at(g, k))) {
-      run_panel(g, l, a, {scratch, a.w + k * filter_bytes, k, 0}, n, p0, p1);
+      run_panel(g, l, a, {x, a.w + k * filter_bytes, k, 0, nullptr, run_finish}, n, p0, p1);
     }
   }
 }

@@ -59,7 +59,7 @@ struct Columns {
   }
 };
 
-template <Index kStride>
+template <Index kStride, Int8Type kY, bool kNone, Int8Type kResidual>
 void output_row(const DepthwiseGeometry& g, const Int8ConvArgs& a, const Columns& columns,
                 Index out) {
   for (Index c = 0; c < g.c; c += kLanes) {
@@ -74,7 +74,7 @@ void output_row(const DepthwiseGeometry& g, const Int8ConvArgs& a, const Columns
       __m512i sum = _mm512_dpbusd_epi32(_mm512_setzero_si512(), x0, w0);
       sum = _mm512_dpbusd_epi32(sum, x1, w1);
       sum = _mm512_dpbusd_epi32(sum, x2, w2);
-      finish(f, (out * g.q + q) * g.c + c, sum);
+      finish<kY, kNone, kResidual>(f, (out * g.q + q) * g.c + c, sum);
       x0 = kStride == 1 ? x1 : x2;
       x1 = kStride == 1 ? x2 : columns.at(col + kStride + 1, c);
     }
@@ -91,14 +91,13 @@ void forward(const DepthwiseGeometry& geometry, const Int8ConvArgs& args, const 
   const __m512i transpose =
       _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m512i flips = _mm512_set1_epi8(a.x_signed ? static_cast<char>(kSignBit) : 0);
+  const auto row = with_types(a, [&]<Int8Type kY, bool kNone, Int8Type kResidual>() {
+    return g.stride == 1 ? &output_row<1, kY, kNone, kResidual>
+                         : &output_row<2, kY, kNone, kResidual>;
+  });
   for (Index out = begin; out < end; ++out) {
     const Rows rows = rows_of(g, a.x, zeros, out);
-    const Columns columns = {rows, g.w, g.c, gather, transpose, flips};
-    if (g.stride == 1) {
-      output_row<1>(g, a, columns, out);
-    } else {
-      output_row<2>(g, a, columns, out);
-    }
+    row(g, a, {rows, g.w, g.c, gather, transpose, flips}, out);
   }
 }
 

@@ -20,7 +20,6 @@ struct Finish {
   __m512 scale, shift, residual_scale, lo, hi;
   const void* residual;
   void* y;
-  Int8Type residual_type, y_type;
   __mmask16 mask;  ///< of the filters that exist
 };
 
@@ -35,49 +34,79 @@ GRAFT_INLINE Finish finish_of(const Int8ConvArgs& a, Index filters, Index k) {
           _mm512_set1_ps(a.hi),
           a.residual,
           a.y,
-          a.residual_type,
-          a.y_type,
           static_cast<__mmask16>(left >= kLanes ? 0xFFFFU : (1U << left) - 1)};
 }
 
+template <Int8Type kType>
 GRAFT_INLINE __m512 load_residual(const Finish& f, Index at) {
-  if (f.residual_type == Int8Type::kF32) {
+  if constexpr (kType == Int8Type::kF32) {
     return _mm512_maskz_loadu_ps(f.mask, static_cast<const float*>(f.residual) + at);
+  } else {
+    const __m128i q = _mm_maskz_loadu_epi8(f.mask, static_cast<const Byte*>(f.residual) + at);
+    return _mm512_cvtepi32_ps(kType == Int8Type::kU8 ? _mm512_cvtepu8_epi32(q)
+                                                     : _mm512_cvtepi8_epi32(q));
   }
-  const __m128i q = _mm_maskz_loadu_epi8(f.mask, static_cast<const Byte*>(f.residual) + at);
-  return _mm512_cvtepi32_ps(f.residual_type == Int8Type::kU8 ? _mm512_cvtepu8_epi32(q)
-                                                             : _mm512_cvtepi8_epi32(q));
 }
 
 /// Stores at element `at`. A masked store takes many cycles (Zen 4), so full ones go apart.
+template <Int8Type kType>
 GRAFT_INLINE void store(const Finish& f, Index at, __m512 y) {
   constexpr __mmask16 kAll = 0xFFFF;
-  if (f.y_type == Int8Type::kF32) {
+  if constexpr (kType == Int8Type::kF32) {
     float* to = static_cast<float*>(f.y) + at;
     if (f.mask == kAll) {
       _mm512_storeu_ps(to, y);
     } else {
       _mm512_mask_storeu_ps(to, f.mask, y);
     }
-    return;
-  }
-  const __m512i wide = _mm512_cvtps_epi32(y);
-  const __m128i q =
-      f.y_type == Int8Type::kU8 ? _mm512_cvtusepi32_epi8(wide) : _mm512_cvtsepi32_epi8(wide);
-  Byte* to = static_cast<Byte*>(f.y) + at;
-  if (f.mask == kAll) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), q);
   } else {
-    _mm_mask_storeu_epi8(to, f.mask, q);
+    const __m512i wide = _mm512_cvtps_epi32(y);
+    const __m128i q =
+        kType == Int8Type::kU8 ? _mm512_cvtusepi32_epi8(wide) : _mm512_cvtsepi32_epi8(wide);
+    Byte* to = static_cast<Byte*>(f.y) + at;
+    if (f.mask == kAll) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), q);
+    } else {
+      _mm_mask_storeu_epi8(to, f.mask, q);
+    }
   }
 }
 
-/// Scales, adds, clamps, rounds and stores kLanes sums at element `at`.
+/// Scales, adds, clamps, rounds and stores kLanes sums at element `at`. `kNone`: no residual.
+template <Int8Type kY, bool kNone, Int8Type kResidual>
 GRAFT_INLINE void finish(const Finish& f, Index at, __m512i sum) {
   sum = _mm512_add_epi32(sum, f.start);
   __m512 y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), f.scale, f.shift);
-  if (f.residual != nullptr) y = _mm512_fmadd_ps(load_residual(f, at), f.residual_scale, y);
-  store(f, at, _mm512_min_ps(_mm512_max_ps(y, f.lo), f.hi));
+  if constexpr (!kNone) y = _mm512_fmadd_ps(load_residual<kResidual>(f, at), f.residual_scale, y);
+  store<kY>(f, at, _mm512_min_ps(_mm512_max_ps(y, f.lo), f.hi));
+}
+
+/// f.template operator()<kY, kNone, kResidual>() for the types of one call: chosen once, so that
+/// loops have no cases.
+template <Int8Type kY, class F>
+GRAFT_INLINE auto with_residual_type(const Int8ConvArgs& a, F f) {
+  if (a.residual == nullptr) return f.template operator()<kY, true, Int8Type::kF32>();
+  switch (a.residual_type) {
+    case Int8Type::kU8:
+      return f.template operator()<kY, false, Int8Type::kU8>();
+    case Int8Type::kI8:
+      return f.template operator()<kY, false, Int8Type::kI8>();
+    case Int8Type::kF32:
+      break;
+  }
+  return f.template operator()<kY, false, Int8Type::kF32>();
+}
+template <class F>
+GRAFT_INLINE auto with_types(const Int8ConvArgs& a, F f) {
+  switch (a.y_type) {
+    case Int8Type::kU8:
+      return with_residual_type<Int8Type::kU8>(a, f);
+    case Int8Type::kI8:
+      return with_residual_type<Int8Type::kI8>(a, f);
+    case Int8Type::kF32:
+      break;
+  }
+  return with_residual_type<Int8Type::kF32>(a, f);
 }
 
 }  // namespace

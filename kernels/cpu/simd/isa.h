@@ -19,7 +19,8 @@ extern const NormLoops kNorm;
 extern const PoolLoops kPool;
 extern const DepthwiseLoops kDepthwise;
 extern const Int8Loops kInt8;
-extern const WinogradLoops kWinograd;  // only with AVX-512
+extern const Conv1x1Loops kConv1x1;  // only with AVX-512, as is the next
+extern const WinogradLoops kWinograd;
 extern const Int8ConvLoops kInt8Conv;  // only with AVX-512 VNNI, as is the next
 extern const Int8DepthwiseLoops kInt8Depthwise;
 

@@ -17,12 +17,13 @@ struct Tables {
   const PoolLoops& pool;
   const DepthwiseLoops& depthwise;
   const Int8Loops& int8;
+  const Conv1x1Loops* conv_1x1;
   const WinogradLoops* winograd;
 };
 
 }  // namespace
 
-#define GRAFT_DECLARE_TABLES(isa, winograd)                                \
+#define GRAFT_DECLARE_TABLES(isa, ...)                                     \
   namespace isa {                                                          \
   extern const PointwiseLoops kPointwise;                                  \
   extern const DropoutLoops kDropout;                                      \
@@ -34,19 +35,20 @@ struct Tables {
   }                                                                        \
   constexpr Tables tables_##isa{                                           \
       #isa,       isa::kPointwise, isa::kDropout, isa::kOptim, isa::kNorm, \
-      isa::kPool, isa::kDepthwise, isa::kInt8,    winograd};
+      isa::kPool, isa::kDepthwise, isa::kInt8,    __VA_ARGS__};
 
-GRAFT_DECLARE_TABLES(baseline, nullptr)
+GRAFT_DECLARE_TABLES(baseline, nullptr, nullptr)
 #if defined(GRAFT_SIMD_X86)
 namespace avx512 {
+extern const Conv1x1Loops kConv1x1;
 extern const WinogradLoops kWinograd;
-}
+}  // namespace avx512
 namespace avx512vnni {
 extern const Int8ConvLoops kInt8Conv;
 extern const Int8DepthwiseLoops kInt8Depthwise;
 }  // namespace avx512vnni
-GRAFT_DECLARE_TABLES(avx2, nullptr)
-GRAFT_DECLARE_TABLES(avx512, &avx512::kWinograd)
+GRAFT_DECLARE_TABLES(avx2, nullptr, nullptr)
+GRAFT_DECLARE_TABLES(avx512, &avx512::kConv1x1, &avx512::kWinograd)
 #endif
 
 #undef GRAFT_DECLARE_TABLES
@@ -94,6 +96,7 @@ const NormLoops& norm() { return tables().norm; }
 const PoolLoops& pool() { return tables().pool; }
 const DepthwiseLoops& depthwise() { return tables().depthwise; }
 const Int8Loops& int8() { return tables().int8; }
+const Conv1x1Loops* conv_1x1() { return tables().conv_1x1; }
 const WinogradLoops* winograd() { return tables().winograd; }
 #if defined(GRAFT_SIMD_X86)
 namespace {

@@ -126,9 +126,11 @@ struct DepthwiseGeometry {
   Index stride, pad_top, pad_left;
 };
 struct DepthwiseLoops {
-  /// Rows [begin, end) of the N*P output rows, clamped to [lo, hi]; NaN stays NaN. bias (C).
+  /// Rows [begin, end) of the N*P output rows, clamped to [lo, hi]; NaN stays NaN. bias (C); zeros
+  /// (C); sink: scratch (C).
   void (*forward)(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
-                  float lo, float hi, float* y, Index begin, Index end);
+                  float lo, float hi, float* y, const float* zeros, float* sink, Index begin,
+                  Index end);
   /// Rows [begin, end) of the N*H input rows, any stride. Stride 1 is faster as a forward.
   void (*backward_data)(const DepthwiseGeometry& g, const float* dy, const float* w, float* dx,
                         Index begin, Index end);
@@ -137,17 +139,34 @@ struct DepthwiseLoops {
                           Index begin, Index end);
 };
 
-/// 3x3 convolution of x (N,H,W,C) into y (N,H,W,K), stride 1, padding 1, C and K multiples of
-/// kChannelLanes, by tiles of kWinogradTile x kWinogradTile outputs.
-inline constexpr Index kWinogradTile = 4;
-struct WinogradGeometry {
-  Index h, w, c, k;
-};
-/// y = clamp(sum + bias[k] + residual, lo, hi); NaN stays NaN.
-struct WinogradOutput {
+/// Where sums of products go: y = clamp(sum + bias[k] + residual, lo, hi); NaN stays NaN.
+struct ConvOutput {
   const float *bias, *residual;  ///< (K) or null; like y, may be y, or null
   float lo, hi;
   float* y;
+};
+
+/// 1x1 convolution of x (rows,C) into y (rows,K): rows are pixels.
+struct Conv1x1Geometry {
+  Index rows, c, k;
+};
+struct Conv1x1Loops {
+  Index (*packed_floats)(const Conv1x1Geometry& g);
+  /// w (K,C) in the order in which forward() reads it.
+  void (*pack)(const Conv1x1Geometry& g, const float* w, float* packed);
+  /// Into how many units forward() cuts the work.
+  Index (*units)(const Conv1x1Geometry& g);
+  /// Units [begin, end). A result does not depend on the range.
+  void (*forward)(const Conv1x1Geometry& g, const float* x, const float* packed,
+                  const ConvOutput& out, Index begin, Index end);
+};
+
+/// 3x3 convolution of x (N,H,W,C) into y (N,P,Q,K), stride 1, C and K multiples of kChannelLanes,
+/// by tiles of kWinogradTile x kWinogradTile outputs.
+inline constexpr Index kWinogradTile = 4;
+struct WinogradGeometry {
+  Index h, w, c, p, q, k;
+  Index pad_top, pad_left;
 };
 struct WinogradLoops {
   Index (*filter_floats)(const WinogradGeometry& g);
@@ -156,9 +175,12 @@ struct WinogradLoops {
   /// of kChannelLanes out of K.
   void (*filters)(const WinogradGeometry& g, const float* w, bool rotated, float* u, Index begin,
                   Index end);
-  /// Tiles [begin, end) of all examples, row by row. A tile's result does not depend on the range.
-  void (*forward)(const WinogradGeometry& g, const float* x, const float* u,
-                  const WinogradOutput& out, float* scratch, Index begin, Index end);
+  /// Into how many parts the outputs' channels can be cut.
+  Index (*panels)(const WinogradGeometry& g);
+  /// Panels [first_panel, last_panel) of the tiles [begin, end) of all examples, row by row. A
+  /// result does not depend on the ranges.
+  void (*forward)(const WinogradGeometry& g, const float* x, const float* u, const ConvOutput& out,
+                  float* scratch, Index begin, Index end, Index first_panel, Index last_panel);
 };
 
 /// Type of a tensor of the loops for 8-bit integers.
@@ -192,6 +214,7 @@ struct Int8ConvGeometry {
   Index h, w, c, p, q, k;
   Index r, s;  ///< of the filter
   Index stride, pad_top, pad_left;
+  bool in_place = false;  ///< 1x1, stride 1, C a multiple of 16, x unsigned: x is read, not copied
 };
 /// y = narrow(clamp(scale[k] * (sum + start[k]) + shift[k] + residual_scale * residual, lo, hi)).
 /// Rounds to the nearest even integer; kU8 wants lo >= 0. scale, shift and start are padded to
@@ -241,6 +264,7 @@ struct Int8DepthwiseLoops {
 [[nodiscard]] const PoolLoops& pool();
 [[nodiscard]] const DepthwiseLoops& depthwise();
 [[nodiscard]] const Int8Loops& int8();
+[[nodiscard]] const Conv1x1Loops* conv_1x1();              ///< null without AVX-512
 [[nodiscard]] const WinogradLoops* winograd();             ///< null without AVX-512
 [[nodiscard]] const Int8ConvLoops* int8_conv();            ///< null without AVX-512 VNNI
 [[nodiscard]] const Int8DepthwiseLoops* int8_depthwise();  ///< null without AVX-512 VNNI

@@ -96,12 +96,18 @@ void input_tile(const float* const* from, Index blocks, float* to, Layout layout
   }
 }
 
+struct Range {
+  Index begin, end;
+};
+
 /// Rows x columns of the tile's outputs that are inside the image.
 template <bool kResidual>
-void output_tile(const float* m, Layout layout, Index blocks, const WinogradOutput& out,
-                 Index first, Index row_pitch, Index pixel_pitch, Index rows, Index columns) {
+void output_tile(const float* m, Layout layout, Range blocks, const ConvOutput& out, Index first,
+                 Index row_pitch, Index pixel_pitch, Index rows, Index columns) {
   const float lo = out.lo, hi = out.hi;
-  for (Index b = 0; b < blocks; ++b, m += layout.block, first += kLanes) {
+  m += blocks.begin * layout.block;
+  first += blocks.begin * kLanes;
+  for (Index b = blocks.begin; b < blocks.end; ++b, m += layout.block, first += kLanes) {
     Vec t[kPatch][kTile];
 #pragma GCC unroll 6
     for (int j = 0; j < kPatch; ++j) {
@@ -138,6 +144,7 @@ GRAFT_INLINE Panel panel_at(Index first, Index blocks) {
   const Index left = blocks - first;
   return {first, left == kPanel + 1 ? kPanel - 1 : left < kPanel ? left : kPanel};
 }
+GRAFT_INLINE Index panel_count(Index blocks) { return (blocks + kPanel - 1) / kPanel; }
 GRAFT_INLINE Panel panel_of(Index block, Index blocks) {
   Panel p = panel_at(0, blocks);
   while (p.first + p.width <= block) p = panel_at(p.first + p.width, blocks);
@@ -188,10 +195,12 @@ void panel(Index rows, const float* a, const float* b, Index blocks, float* m) {
   product_rest<kRows - 1, V>(rows - r, a + r * kLanes, b, blocks, m + r * kLanes);
 }
 
-/// m = v * u of one point.
-void products(const WinogradGeometry& g, Index rows, const float* v, const float* u, float* m) {
+/// m = v * u of one point, for the panels inside `range`, in blocks.
+void products(const WinogradGeometry& g, Range range, Index rows, const float* v, const float* u,
+              float* m) {
   const Index c_blocks = g.c / kLanes, k_blocks = g.k / kLanes;
-  for (Panel p = panel_at(0, k_blocks); p.width > 0; p = panel_at(p.first + p.width, k_blocks)) {
+  for (Panel p = panel_at(range.begin, k_blocks); p.first < range.end;
+       p = panel_at(p.first + p.width, k_blocks)) {
     const float* b = u + p.first * kLanes * g.c;
     float* to = m + p.first * kBlockPitch;
     switch (p.width) {
@@ -216,7 +225,7 @@ struct Place {
 };
 
 GRAFT_INLINE Place place_of(const WinogradGeometry& g, Index tile) {
-  const Index across = (g.w + kTile - 1) / kTile, down = (g.h + kTile - 1) / kTile;
+  const Index across = (g.q + kTile - 1) / kTile, down = (g.p + kTile - 1) / kTile;
   return {tile / (across * down), tile / across % down * kTile, tile % across * kTile};
 }
 
@@ -225,7 +234,7 @@ GRAFT_INLINE void patch_of(const WinogradGeometry& g, const float* x, const floa
                            const Place& place, const float** from) {
   for (int i = 0; i < kPatch; ++i) {
     for (int j = 0; j < kPatch; ++j) {
-      const Index ih = place.p - 1 + i, iw = place.q - 1 + j;
+      const Index ih = place.p - g.pad_top + i, iw = place.q - g.pad_left + j;
       const bool inside = ih >= 0 && ih < g.h && iw >= 0 && iw < g.w;
       from[i * kPatch + j] = inside ? x + ((place.n * g.h + ih) * g.w + iw) * g.c : zeros;
     }
@@ -240,32 +249,51 @@ Index scratch_floats(const WinogradGeometry& g) {
   return larger(g.c, g.k) + kPoints * (layout_of(g.c).point + layout_of(g.k).point);
 }
 
+Index panels(const WinogradGeometry& g) { return panel_count(g.k / kLanes); }
+
+/// The blocks of panels [first, last).
+Range blocks_of(const WinogradGeometry& g, Index first, Index last) {
+  const Index blocks = g.k / kLanes;
+  Range r = {0, 0};
+  for (Index i = 0; i < last; ++i) {
+    if (i == first) r.begin = r.end;
+    const Panel p = panel_at(r.end, blocks);
+    r.end = p.first + p.width;
+  }
+  return r;
+}
+
 void forward(const WinogradGeometry& geometry, const float* x, const float* u,
-             const WinogradOutput& output, float* scratch, Index begin, Index end) {
+             const ConvOutput& output, float* scratch, Index begin, Index end, Index first_panel,
+             Index last_panel) {
   const WinogradGeometry g = geometry;
-  WinogradOutput result = output;
+  ConvOutput result = output;
   const Layout in = layout_of(g.c), out = layout_of(g.k);
+  const Range blocks = blocks_of(g, first_panel, last_panel);
   float* zeros = scratch;
   float* v = zeros + larger(g.c, g.k);
   float* m = v + kPoints * in.point;
   for (float* p = zeros; p < v; ++p) *p = 0;
   if (result.bias == nullptr) result.bias = zeros;
   const auto store = result.residual != nullptr ? output_tile<true> : output_tile<false>;
-  for (Index first = begin; first < end; first += kChunkTiles) {
-    const Index count = smaller(end - first, kChunkTiles);
+  const Index chunks = (end - begin + kChunkTiles - 1) / kChunkTiles;
+  for (Index chunk = 0, first = begin; chunk < chunks; ++chunk) {
+    const Index count = (end - first) / (chunks - chunk);
     for (Index t = 0; t < count; ++t) {
       const float* from[kPoints];
       patch_of(g, x, zeros, place_of(g, first + t), from);
       input_tile(from, g.c / kLanes, v + t * kLanes, in);
     }
     for (int point = 0; point < kPoints; ++point) {
-      products(g, count, v + point * in.point, u + point * g.c * g.k, m + point * out.point);
+      products(g, blocks, count, v + point * in.point, u + point * g.c * g.k,
+               m + point * out.point);
     }
     for (Index t = 0; t < count; ++t) {
       const Place at = place_of(g, first + t);
-      store(m + t * kLanes, out, g.k / kLanes, result, ((at.n * g.h + at.p) * g.w + at.q) * g.k,
-            g.w * g.k, g.k, smaller(g.h - at.p, kTile), smaller(g.w - at.q, kTile));
+      store(m + t * kLanes, out, blocks, result, ((at.n * g.p + at.p) * g.q + at.q) * g.k,
+            g.q * g.k, g.k, smaller(g.p - at.p, kTile), smaller(g.q - at.q, kTile));
     }
+    first += count;
   }
 }
 
@@ -332,6 +360,6 @@ void filters(const WinogradGeometry& g, const float* w, bool rotated, float* u, 
 
 }  // namespace
 
-const WinogradLoops kWinograd = {filter_floats, scratch_floats, filters, forward};
+const WinogradLoops kWinograd = {filter_floats, scratch_floats, filters, panels, forward};
 
 }  // namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -47,6 +48,7 @@ struct Value {
   std::vector<std::int64_t> integers = {};
   bool is_list = true;       ///< integers: a list, or one number
   std::int64_t columns = 0;  ///< integers: of a matrix, row by row; 0: no matrix
+  bool quantised = false;    ///< between QuantizeLinear and DequantizeLinear
 };
 
 /// Why a node cannot be imported; caught by the importer, which goes on to the next.
@@ -94,6 +96,10 @@ class Importer {
   /// A free node name: that of the module whose weight `weight` is, or of the node.
   [[nodiscard]] std::string name_for(const NodeProto& node, const TensorProto* weight);
   void weight(const std::string& name, std::vector<float> elements);
+  /// Keeps a constant that was computed; what they take is limited as weights are.
+  [[nodiscard]] const TensorProto* keep(TensorProto constant);
+  /// Notes that a value was 8-bit in the file.
+  void count_quantised() { ++n_quantised_; }
 
   /// A constant that the only reader of output 0 adds to every one of `channels` channels: a bias
   /// written as a node of its own, which is then passed over.
@@ -102,6 +108,8 @@ class Importer {
   [[nodiscard]] bool is_model_output(const NodeProto& node) const;
 
   [[nodiscard]] const Shape& shape(const Value& value) const { return graph_.node(value.id).shape; }
+  /// Whether a value cannot be below 0, as far as its makers tell.
+  [[nodiscard]] bool is_nonnegative(ValueId id);
   [[nodiscard]] std::int64_t opset() const { return model_.opset; }
 
  private:
@@ -115,10 +123,13 @@ class Importer {
 
   const ModelProto& model_;
   std::size_t max_weights_;  // elements
-  std::size_t n_weights_ = 0;
+  std::size_t n_weights_ = 0, n_kept_ = 0;
+  int n_quantised_ = 0;
   ImportOptions options_;
   Graph graph_;
   std::map<std::string, std::vector<float>> weights_;
+  std::vector<bool> nonnegative_;  // by node, as far as somebody has asked
+  std::deque<TensorProto> kept_;
   std::unordered_map<std::string, Value> values_;
   std::unordered_map<std::string, std::vector<const NodeProto*>> readers_;
   std::unordered_map<const NodeProto*, std::string> passed_over_;  // node -> input that it hands on

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/plan/inference.h"
 
+#include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -8,6 +9,9 @@
 #include "graph/exec/param_derivation.h"
 #include "graph/plan/fuse.h"
 #include "graph/plan/int8.h"
+#include "layers/nn/conv2d.h"
+#include "layers/nn/pointwise.h"
+#include "layers/nn/pool.h"
 #include "tests/support/fails_with.h"
 #include "tests/unit/graph/net.h"
 
@@ -80,6 +84,18 @@ TEST(InferenceForm, WorksOnAnUnfusedGraphToo) {
   EXPECT_EQ(count_of(a, "FusedConv2d"), 7u);
 }
 
+TEST(InferenceForm, WhatNoOutputNeedsIsGone) {
+  Graph g = zoo_graph("resnet8", 16);
+  const std::size_t nodes = inference_form(g).graph.nodes().size();
+  const ValueId conv = g.find("layer1.0.conv1");
+  g.add("dead.pool", std::make_shared<GlobalAvgPool>(), {conv});
+  g.input("unread", {1, 4});
+  const Graph form = inference_form(g).graph;
+  EXPECT_EQ(form.find("dead.pool"), kNoValue);
+  EXPECT_NE(form.find("unread"), kNoValue);  // callers bind it
+  EXPECT_EQ(form.nodes().size(), nodes + 1);
+}
+
 TEST(InferenceForm, HasNoBackward) {
   const DerivedGraph d = inference_form(zoo_graph("resnet8", 8));
   const LayerPtr conv = d.graph.node(d.graph.find("conv1")).layer;
@@ -135,6 +151,49 @@ TEST(Int8Form, FloatingLayersGetFloatingInputs) {
   EXPECT_EQ(g.node(g.find("conv1")).dtype, DType::kF32);  // the norm reads it
   EXPECT_EQ(g.node(g.find("bn1")).dtype, DType::kF32);
   EXPECT_EQ(g.node(g.find("bn1.quantised")).dtype, DType::kU8);
+}
+
+TEST(Int8Form, NamedLayersStayFloating) {
+  const Graph inference = inference_form(fuse(zoo_graph("resnet20", 32))).graph;
+  const auto layers = int8_layers(inference);
+  EXPECT_EQ(layers.size(), 19u);
+  const Int8Graph all = int8_form(inference);
+  const Int8Graph some = int8_form(inference, {"conv1", "layer2.0.conv2"});
+  const Graph& g = some.derived.graph;
+  EXPECT_EQ(count_of(g, "Int8Conv2d"), 17u);
+  EXPECT_EQ(g.node(g.find("conv1")).layer->kind(), "FusedConv2d");
+  EXPECT_EQ(g.node(g.find("conv1")).dtype, DType::kF32);
+  // What it makes is known not to be negative all the same.
+  EXPECT_EQ(g.node(g.find("conv1.quantised")).dtype, DType::kU8);
+  EXPECT_EQ(g.find("image.quantised"), kNoValue);
+  for (const Int8Graph::Value& v : some.values) {
+    EXPECT_TRUE(std::any_of(all.values.begin(), all.values.end(), [&](const Int8Graph::Value& w) {
+      return w.node == v.node && w.levels == v.levels;
+    })) << v.node;
+  }
+}
+
+TEST(Int8Form, AMovedFloatingValueKeepsTheSignOfItsSource) {
+  Graph g;
+  const ValueId image = g.input("image", {1, 8, 8, 3});
+  const auto conv = [&](const std::string& name, ValueId x, std::int64_t in) {
+    const ValueId y = g.add(name,
+                            std::make_shared<Conv2d>(Conv2dOptions{
+                                .in_channels = in, .out_channels = 16, .kernel = 3, .pad = 1}),
+                            {x});
+    return g.add(name + ".relu", std::make_shared<ActivationLayer>(Activation::kRelu), {y});
+  };
+  const ValueId a = conv("a", image, 3);
+  const ValueId pooled = g.add(
+      "pool", std::make_shared<MaxPool2d>(kernels::PoolOptions{.window = 2, .stride = 2}), {a});
+  g.mark_output("features", conv("b", pooled, 16));
+  g.mark_output("early", a);  // so a, and with it the pooled value, stays f32
+  const Int8Graph q = int8_form(inference_form(g).graph);
+  const Graph& form = q.derived.graph;
+  EXPECT_EQ(form.node(form.find("pool")).dtype, DType::kF32);
+  EXPECT_EQ(form.node(form.find("pool")).layer->kind(), "MaxPool2d");
+  EXPECT_EQ(form.node(form.find("pool.quantised")).dtype, DType::kU8);
+  for (const auto& v : q.values) EXPECT_EQ(v.levels, v.node == "image" ? 127 : 255) << v.node;
 }
 
 }  // namespace

@@ -208,5 +208,16 @@ TEST(ParamArchive, RoundTripChangesNoBit) {
   EXPECT_TRUE(same_bits(a.buffers(), b.buffers()));
 }
 
+TEST(ParamStore, WithoutGradientsHasHalfTheBytesOfTrainables) {
+  Context ctx(Backend::kRef);
+  ParamStore with(ctx, declared(), DType::kF32);
+  ParamStore without(ctx, declared(), DType::kF32, Gradients::kNone);
+  EXPECT_EQ(with.bytes() - without.bytes(), with.values().bytes());
+  EXPECT_TRUE(without.entry(0).grad.empty());
+  without.initialise(ctx, 3);
+  with.initialise(ctx, 3);
+  EXPECT_TRUE(same_bits(with.values(), without.values()));
+}
+
 }  // namespace
 }  // namespace graft

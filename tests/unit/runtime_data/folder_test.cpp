@@ -114,6 +114,32 @@ TEST(Folder, HoldsOutAShareOfEveryClass) {
   EXPECT_EQ(Folder(folder.path(), Split::kTest, options).fingerprint(), test.fingerprint());
 }
 
+TEST(Folder, WholeHoldsNothingOut) {
+  const TempFolder folder;
+  add_class(folder, "ant", 0, 1);
+  add_class(folder, "bee", 1, 3);
+  for (const Split split : {Split::kTrain, Split::kTest}) {
+    EXPECT_EQ(Folder(folder.path(), split, {.size = 8, .whole = true}).size(), 4);
+  }
+}
+
+TEST(Folder, TheOriginalIsNotResizedAndABadFileIsReplaced) {
+  const TempFolder folder;
+  add_train(folder, 2);
+  atomic_write(folder / "train/ant/img100.png", "no image");
+  const Folder train(folder.path(), Split::kTrain, {.size = 8});
+  for (const std::int64_t id : {0, 1}) {
+    const ImageU8 image = train.original(id);
+    EXPECT_EQ(image.height, 20);
+    EXPECT_EQ(image.width, 30);
+    EXPECT_EQ(image.pixels[0], 1);
+  }
+  EXPECT_EQ(train.bad_files().size(), 1u);
+  const DatasetPtr few = limit_examples(
+      std::make_shared<Folder>(folder.path(), Split::kTest, FolderOptions{.size = 8}), 1);
+  EXPECT_EQ(few->original(0).width, 30);
+}
+
 TEST(Folder, CorruptFileUnderTheLimitIsNamedOnceAndReplaced) {
   const TempFolder folder;
   add_train(folder, 4);

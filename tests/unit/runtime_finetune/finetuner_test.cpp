@@ -112,6 +112,15 @@ TEST(Finetuner, ResumesWithoutTrainingAgain) {
   // One that was killed before its record was written is trained again, to the same weights.
   std::filesystem::remove(task.folder / "out" / record_file(3));
   EXPECT_EQ(finetuned(task.options).candidates[1].sha256, first.candidates[1].sha256);
+  atomic_write(task.folder / "out" / weights_file(3), "damaged");
+  EXPECT_TRUE(fails_with(Errc::kModel, {"frozen-3", "--resume"}, [&] { finetuned(task.options); }));
+  std::filesystem::remove(task.folder / "out" / record_file(3));
+  finetuned(task.options);
+  const std::string base = task.options.base;
+  task.options.base = "zoo:resnet8";
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"base"}, [&] { finetuned(task.options); }));
+  EXPECT_EQ(sha256_file(task.folder / "out/base.graft"), first.base.sha256) << "stays";
+  task.options.base = base;
   task.options.lr = 0.5;
   EXPECT_TRUE(fails_with(Errc::kConfig, {"lr", "0.5"}, [&] { finetuned(task.options); }));
   task.options.resume = false;

@@ -127,6 +127,18 @@ TEST(Schedule, JsonCarriesTheContract) {
   EXPECT_LE(s.cost, 12);
   EXPECT_NEAR(parse_exec_tree(json["tree"], "plan").cost(costs), s.cost, 1e-9);
   EXPECT_EQ(s.objective, s.upper_bound);
+  const auto plan = parse_plan(json, "plan");
+  ASSERT_EQ(plan.size(), s.apps.size());
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    EXPECT_EQ(plan[i].name, s.apps[i].name);
+    EXPECT_EQ(plan[i].place.frozen, s.apps[i].place.frozen);
+    EXPECT_EQ(plan[i].place.fps, s.apps[i].place.fps);
+    EXPECT_EQ(plan[i].votes, s.apps[i].votes);
+  }
+  Json damaged = json;
+  damaged["apps"][0]["fps"] = 0;
+  EXPECT_TRUE(fails_with(Errc::kModel, {"plan.json", "apps[0].fps"},
+                         [&] { static_cast<void>(parse_plan(damaged, "plan.json")); }));
   const auto words = explain(s, w);
   ASSERT_EQ(words.size(), 3u);
   EXPECT_NE(words[0].find("bus#1: F1 "), std::string::npos);

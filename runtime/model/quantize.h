@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a floating model to its 8-bit form: calibrated, measured, with sensitive layers left alone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/model/calibration.h"
+#include "runtime/model/score.h"
+
+namespace graft {
+
+struct QuantizeOptions {
+  std::vector<CalibrationMethod> methods = calibration_methods();  ///< the best one is taken
+  double gate = 1;  ///< percentage points that may be lost; layers become f32 again from half of it
+};
+
+struct MethodReport {
+  CalibrationMethod method = CalibrationMethod::kMinMax;
+  Score score;  ///< of the network with every layer in 8 bits
+};
+
+struct LayerReport {
+  std::string name;
+  double sqnr_db = 0;     ///< of the outputs with this layer alone in 8 bits
+  bool floating = false;  ///< left in f32
+};
+
+struct QuantizeReport {
+  std::int64_t calibration_images = 0, images = 0;
+  Score f32, int8;
+  CalibrationMethod method = CalibrationMethod::kMinMax;
+  std::vector<MethodReport> methods;
+  std::vector<LayerReport> layers;  ///< those that have an 8-bit form, in node order
+};
+
+/// Percentage points that are lost: of top-1, or, without labels, all images whose first class
+/// changes.
+[[nodiscard]] double points_lost(const Score& score, const Score& f32);
+
+/// `model` in 8 bits, ranges by `method`, the layers `floating` in f32.
+[[nodiscard]] Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
+                              CalibrationMethod method, std::vector<std::string> floating);
+
+/// Calibrates on one set and measures on another: every method with all layers in 8 bits, then,
+/// with the best, each layer alone; while more than half of the gate is lost, the layers that cost
+/// most go back to f32, up to half of them. Whether the gate holds is for the caller to see in
+/// `report`. Throws Error(kUnsupported) for a model without 8-bit layers, Error(kUsage) for one
+/// that is 8-bit already, Error(kData) for an empty set.
+[[nodiscard]] Model quantize(Context& ctx, Model& model, const ImageSet& calibration,
+                             const ImageSet& validation, const QuantizeOptions& options,
+                             QuantizeReport& report);
+
+/// 8 bits by min-max over drawn images: right for timing, not for answers.
+[[nodiscard]] Model quantize_for_timing(Context& ctx, Model& model);
+
+[[nodiscard]] Json to_json(const QuantizeReport& report);
+
+}  // namespace graft

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/run/deployment.h"
+
+#include <utility>
+
+namespace graft::run {
+namespace {
+
+std::vector<double> rates_of(const Schedule& schedule) {
+  std::vector<double> fps;
+  for (const ScheduledApp& app : schedule.apps) fps.push_back(app.place.fps);
+  return fps;
+}
+
+}  // namespace
+
+Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
+                       const DeploymentOptions& options)
+    : ctx_(Backend::kCpu, options.threads),
+      schedule_(std::move(schedule)),
+      apps_(std::move(apps)),
+      sharing_(options.sharing),
+      picker_(options.stream_fps, rates_of(schedule_)) {
+  GRAFT_CHECK_EQ(apps_.size(), schedule_.apps.size(), "deployment: applications");
+  if (apps_.empty()) return;
+  BaseModels bases(options.bases);
+  if (sharing_) {
+    trees_.push_back(std::make_unique<TreeRunner>(ctx_, tree_apps(), bases));
+  } else {
+    for (TreeApp& app : tree_apps()) {
+      trees_.push_back(
+          std::make_unique<TreeRunner>(ctx_, std::vector<TreeApp>{std::move(app)}, bases));
+    }
+  }
+  const data::Preprocess& p = trees_.front()->preprocess();
+  for (const auto& tree : trees_) {
+    if (tree->preprocess() == p) continue;
+    fail(Errc::kModel, tree->apps().front().name, " and ", trees_.front()->apps().front().name,
+         " prepare images differently; run them on streams of their own");
+  }
+  image_ = Tensor::allocate(ctx_.memory(), {1, p.height, p.width, ImageU8::kChannels});
+  list_nodes();
+}
+
+std::vector<TreeApp> Deployment::tree_apps() const {
+  std::vector<TreeApp> out;
+  for (std::size_t i = 0; i < apps_.size(); ++i) {
+    out.push_back(
+        {.name = apps_[i].name, .package = apps_[i].package, .place = schedule_.apps[i].place});
+  }
+  return out;
+}
+
+void Deployment::start_after(std::int64_t index) {
+  if (index >= 0) (void)picker_.pick(index);
+}
+
+std::span<const AppResult> Deployment::run(const ImageU8& image,
+                                           std::span<const std::uint8_t> due) {
+  const data::Preprocess& p = trees_.front()->preprocess();
+  data::apply(p, image, std::span(image_.ptr<float>(), static_cast<std::size_t>(image_.numel())));
+  if (sharing_) return trees_.front()->run(image_, due);
+  results_.clear();
+  for (std::size_t i = 0; i < trees_.size(); ++i) {
+    for (AppResult result : trees_[i]->run(image_, due.subspan(i, 1))) {
+      result.app = i;
+      results_.push_back(result);
+    }
+  }
+  return results_;
+}
+
+Sharing Deployment::sharing(std::size_t app) const {
+  return sharing_ ? trees_.front()->sharing(app) : Sharing::kAlone;
+}
+
+void Deployment::list_nodes() {
+  for (std::size_t t = 0; t < trees_.size(); ++t) {
+    const auto before = static_cast<int>(nodes_.size());
+    const auto& nodes = trees_[t]->tree().nodes;
+    for (std::size_t n = 0; n < nodes.size(); ++n) {
+      TreeNode node = nodes[n];
+      if (node.parent >= 0) node.parent += before;
+      if (!sharing_) node.apps = {static_cast<int>(t)};
+      nodes_.push_back(std::move(node));
+      statistics_.push_back(&trees_[t]->statistics()[n]);
+    }
+  }
+}
+
+}  // namespace graft::run

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/device/context.h"
+#include "runtime/run/application.h"
+#include "runtime/tree/tree_runner.h"
+#include "runtime/video/frame_picker.h"
+#include "runtime/video/frame_source.h"
+#include "scheduler/plan/schedule.h"
+
+namespace graft::run {
+
+struct DeploymentOptions {
+  int threads = 1;
+  double stream_fps = 0;
+  std::filesystem::path bases;  ///< see BaseModels
+  bool sharing = true;          ///< else every application runs its whole network
+};
+
+/// A schedule with the networks that it needs in memory, warm. Has a context, and so a thread
+/// budget, of its own: the thread that runs it need not be the one that built it. Not thread-safe.
+class Deployment {
+ public:
+  /// One application of `apps` for each of `schedule`, in its order; may be none. Throws as
+  /// TreeRunner; Error(kConfig) for a rate that the stream does not have.
+  Deployment(Schedule schedule, std::vector<RunApp> apps, const DeploymentOptions& options);
+
+  /// Says that frames up to `index` are past; called before the first run in the middle of a
+  /// stream.
+  void start_after(std::int64_t index);
+  /// Which applications look at frame `index`, one byte each.
+  [[nodiscard]] std::span<const std::uint8_t> due(std::int64_t index) {
+    return picker_.pick(index);
+  }
+  /// Runs them; results are by application and hold until the next run.
+  [[nodiscard]] std::span<const AppResult> run(const ImageU8& image,
+                                               std::span<const std::uint8_t> due);
+
+  [[nodiscard]] const Schedule& schedule() const { return schedule_; }
+  [[nodiscard]] const std::vector<RunApp>& apps() const { return apps_; }
+  [[nodiscard]] Sharing sharing(std::size_t app) const;
+  /// The nodes of all trees, one tree after another; `parent` and `apps` count in the deployment.
+  [[nodiscard]] const std::vector<TreeNode>& nodes() const { return nodes_; }
+  [[nodiscard]] const NodeStatistics& statistics(std::size_t node) const {
+    return *statistics_[node];
+  }
+
+ private:
+  [[nodiscard]] std::vector<TreeApp> tree_apps() const;
+  void list_nodes();
+
+  Context ctx_;
+  Schedule schedule_;
+  std::vector<RunApp> apps_;
+  bool sharing_;
+  video::FramePicker picker_;
+  std::vector<std::unique_ptr<TreeRunner>> trees_;  // one, or one an application
+  std::vector<TreeNode> nodes_;
+  std::vector<const NodeStatistics*> statistics_;
+  Tensor image_;  // (1, H, W, 3)
+  std::vector<AppResult> results_;
+};
+
+}  // namespace graft::run

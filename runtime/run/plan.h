@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which layers the applications of a run share, and how often each is run.
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include "runtime/run/application.h"
+#include "scheduler/plan/schedule.h"
+
+namespace graft::run {
+
+/// Schedules the applications on a stream. None: an empty schedule. Throws Error(kConfig) that says
+/// what would fit if nothing does, Error(kModel) as workload_of().
+[[nodiscard]] Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps,
+                                     const CostModel& costs, const ScheduleRequest& request);
+
+/// Reads what `graft schedule --out` writes, for these applications, by name and in their order.
+/// Throws Error(kIo); Error(kModel) naming the field; Error(kConfig) if the plan and the
+/// applications are not the same.
+[[nodiscard]] Schedule read_plan(const std::filesystem::path& path, std::span<const RunApp> apps);
+
+}  // namespace graft::run

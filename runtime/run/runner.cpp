@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/run/runner.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include "engine/core/log.h"
+#include "engine/core/text.h"
+#include "runtime/run/costs.h"
+#include "runtime/run/plan.h"
+
+namespace graft::run {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{100};
+
+/// Does `work` in a thread of its own that gives way to the others, and waits for it. Its OpenMP
+/// threads end with it.
+template <class F>
+auto beside(F work) {
+  return std::async(std::launch::async,
+                    [&work] {
+                      constexpr int kNice = 10;
+                      ::setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone, on Linux
+                      return work();
+                    })
+      .get();
+}
+
+video::OpenSource opener(const RunnerOptions& options) {
+  return [uri = options.source, fps = options.fps](const std::atomic<bool>& stop) {
+    return video::open_source(uri, {.fps = fps, .stop = &stop});
+  };
+}
+
+std::vector<std::string> names_of(const std::vector<RunApp>& apps) {
+  std::vector<std::string> names;
+  for (const RunApp& app : apps) names.push_back(app.name);
+  return names;
+}
+
+std::vector<RunApp>::iterator find(std::vector<RunApp>& apps, const std::string& name) {
+  const auto found = std::find_if(apps.begin(), apps.end(),
+                                  [&name](const RunApp& app) { return app.name == name; });
+  if (found == apps.end()) {
+    const auto names = names_of(apps);
+    fail(Errc::kConfig, "no application '", name, "' runs", did_you_mean(name, names), "; there ",
+         names.empty() ? "is none" : "are " + join(names, ", "));
+  }
+  return found;
+}
+
+bool same_places(const Schedule& a, const Schedule& b) {
+  return std::equal(a.apps.begin(), a.apps.end(), b.apps.begin(), b.apps.end(),
+                    [](const ScheduledApp& x, const ScheduledApp& y) {
+                      return x.name == y.name && x.place.frozen == y.place.frozen &&
+                             x.place.fps == y.place.fps && x.votes == y.votes;
+                    });
+}
+
+}  // namespace
+
+Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
+    : options_(options) {
+  for (const auto& path : options_.packages) {
+    RunApp app = load_app(path);
+    name_apart(app, apps_);
+    apps_.push_back(std::move(app));
+  }
+  if (options_.bases.empty() && !options_.packages.empty()) {
+    options_.bases = options_.packages.front().parent_path();
+  }
+  if (!options_.costs.empty()) costs_ = read_costs(options_.costs);
+  std::optional<Schedule> first;
+  if (!options_.plan.empty()) first = read_plan(options_.plan, apps_);
+  if (!options_.budget && !first) {
+    fail(Errc::kUsage,
+         "--budget says what the applications may cost a second; a --plan has its own");
+  }
+  budget_ = options_.budget.value_or(first ? first->budget : 0);
+
+  capture_ = std::make_unique<video::Capture>(
+      opener(options_), video::CaptureOptions{.mode = options_.mode,
+                                              .stream = options_.stream,
+                                              .reopen = options_.source.live(),
+                                              .paced = options_.mode == video::FrameMode::kLive &&
+                                                       !options_.source.live()});
+  while (!capture_->wait_open(kPatience)) {
+    if (stop()) fail(Errc::kInterrupted, "stopped before ", options_.source.shown, " answered");
+  }
+  stream_fps_ = options_.fps > 0 ? options_.fps : capture_->state().fps;
+  if (stream_fps_ <= 0) {
+    fail(Errc::kConfig, options_.source.shown, ": declares no frame rate; give it as --fps");
+  }
+  schedule_ = first ? *first : schedule(apps_);
+  loop_ = std::make_unique<FrameLoop>(*capture_, build(schedule_, apps_),
+                                      FrameLoopOptions{.stream = options_.stream,
+                                                       .journal = options_.journal,
+                                                       .scores = options_.scores,
+                                                       .snapshots = options_.snapshots});
+  capture_->start();
+}
+
+std::unique_ptr<Deployment> Runner::build(const Schedule& schedule,
+                                          const std::vector<RunApp>& apps) const {
+  return beside([&] {
+    return std::make_unique<Deployment>(schedule, apps,
+                                        DeploymentOptions{.threads = options_.threads,
+                                                          .stream_fps = stream_fps_,
+                                                          .bases = options_.bases,
+                                                          .sharing = options_.sharing});
+  });
+}
+
+Schedule Runner::schedule(std::span<const RunApp> apps) {
+  if (!apps.empty() && !costs_) {
+    CostModel costs = beside([&] {
+      Context ctx(Backend::kCpu, options_.threads);
+      BaseModels bases(options_.bases);
+      return measure_costs(ctx, *apps.front().package, bases);
+    });
+    log::info("costs measured: {:.3f} ms a frame for the whole network, {} threads", costs.total(),
+              options_.threads);
+    const std::scoped_lock lock(costs_mutex_);
+    costs_ = std::move(costs);
+  }
+  ScheduleRequest request = options_.request;
+  request.settings.budget = budget_ / watch_.assumed();
+  return schedule_apps(apps, stream_fps_, costs_.value_or(CostModel({})), request);
+}
+
+void Runner::deploy(const Schedule& next, std::vector<RunApp> apps) {
+  auto deployment = build(next, apps);
+  deployment = loop_->swap(std::move(deployment));
+  deployment.reset();
+  apps_ = std::move(apps);
+  schedule_ = next;
+  watch_.changed(std::chrono::steady_clock::now());
+  ::malloc_trim(0);  // the old tree's memory goes back to the system
+}
+
+std::string Runner::add(RunApp app) {
+  const std::scoped_lock lock(change_mutex_);
+  std::vector<RunApp> apps = apps_;
+  name_apart(app, apps);
+  const std::string name = app.name;
+  apps.push_back(std::move(app));
+  deploy(schedule(apps), apps);
+  log::info("{}: {} added", options_.stream, name);
+  return name;
+}
+
+void Runner::remove(const std::string& name) {
+  const std::scoped_lock lock(change_mutex_);
+  std::vector<RunApp> apps = apps_;
+  apps.erase(find(apps, name));
+  deploy(schedule(apps), apps);
+  log::info("{}: {} removed", options_.stream, name);
+}
+
+std::string Runner::replace(const std::string& name, RunApp app) {
+  const std::scoped_lock lock(change_mutex_);
+  std::vector<RunApp> apps = apps_;
+  const auto old = find(apps, name);
+  if (app.package->header().task == old->package->header().task) {
+    app.name = name;
+  } else {
+    name_apart(app, apps);
+  }
+  std::string now = app.name;
+  *old = std::move(app);
+  deploy(schedule(apps), apps);
+  log::info("{}: {} in the place of {}", options_.stream, now, name);
+  return now;
+}
+
+void Runner::watch_budget() {
+  if (options_.mode != video::FrameMode::kLive) return;
+  const std::unique_lock lock(change_mutex_, std::try_to_lock);
+  if (!lock || ended()) return;
+  const auto now = std::chrono::steady_clock::now();
+  const double before = watch_.assumed();
+  const auto slowdown = watch_.look(BudgetWatch::slowdown(status().nodes), now);
+  if (!slowdown) return;
+  log::info("{}: the networks take {:.2f} of what their costs say, {:.2f} before; scheduling again",
+            options_.stream, *slowdown, before);
+  try {
+    const Schedule next = schedule(apps_);
+    if (!same_places(next, schedule_)) deploy(next, apps_);
+  } catch (const Error& e) {
+    // The old tree goes on, late where it must be.
+    log::warning("{}: no other schedule: {}", options_.stream, e.what());
+  }
+}
+
+RunStatus Runner::status() const {
+  RunStatus out;
+  out.stream = options_.stream;
+  out.source = options_.source.shown;
+  out.live = options_.mode == video::FrameMode::kLive;
+  out.sharing = options_.sharing;
+  out.uptime_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  out.threads = options_.threads;
+  out.memory_bytes = resident_bytes();
+  loop_->add_status(out);
+  const std::scoped_lock lock(costs_mutex_);
+  out.budget = budget_;
+  if (!costs_) return out;
+  out.cost_unit = costs_->unit();
+  for (NodeStatus& node : out.nodes) {
+    node.planned_ms = costs_->prefix(node.last) - costs_->prefix(node.first);
+  }
+  return out;
+}
+
+std::filesystem::path Runner::upload_folder() const {
+  const auto folder = options_.journal.parent_path();
+  return folder.empty() ? "." : folder;
+}
+
+void Runner::stop() {
+  loop_->stop();
+  capture_->stop();
+  capture_->rethrow_failure();
+}
+
+}  // namespace graft::run

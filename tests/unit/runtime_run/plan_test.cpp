@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/run/plan.h"
+
+#include "tests/unit/runtime_run/run_fixture.h"
+
+namespace graft::run {
+namespace {
+
+using testing::fails_with;
+
+class RunPlan : public testing::RunTest {
+ protected:
+  RunPlan() {
+    for (const char* task : {"birds", "cars"}) apps_.push_back(load_app(package(task)));
+    const int n_layers = apps_[0].package->header().n_layers();
+    const std::vector<double> layers(static_cast<std::size_t>(n_layers), 1.0);
+    request_.settings.budget = 20.0 * n_layers;
+    schedule_ = schedule_apps(apps_, 10, CostModel(layers), request_);
+    json_ = schedule_json(schedule_, request_);
+  }
+  std::filesystem::path write(const Json& json) {
+    atomic_write(folder_ / "plan.json", json.dump());
+    return folder_ / "plan.json";
+  }
+  std::vector<RunApp> apps_;
+  ScheduleRequest request_;
+  Schedule schedule_;
+  Json json_;
+};
+
+TEST_F(RunPlan, IsReadAsItWasWritten) {
+  const Schedule read = read_plan(write(json_), apps_);
+  ASSERT_EQ(read.apps.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(read.apps[i].name, schedule_.apps[i].name);
+    EXPECT_EQ(read.apps[i].place.frozen, schedule_.apps[i].place.frozen);
+    EXPECT_EQ(read.apps[i].place.fps, schedule_.apps[i].place.fps);
+    EXPECT_EQ(read.apps[i].votes, schedule_.apps[i].votes);
+    EXPECT_EQ(read.apps[i].quality.f1, schedule_.apps[i].quality.f1);
+  }
+  EXPECT_EQ(read.tree, schedule_.tree);
+  EXPECT_EQ(read.budget, schedule_.budget);
+  EXPECT_EQ(read.cost, schedule_.cost);
+}
+
+TEST_F(RunPlan, FollowsTheApplicationsByName) {
+  std::vector<RunApp> other = {apps_[1], apps_[0]};
+  EXPECT_EQ(read_plan(write(json_), other).apps[0].name, "cars");
+}
+
+TEST_F(RunPlan, RefusesAnotherSetOfApplications) {
+  const std::span<const RunApp> one = std::span(apps_).first(1);
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"plans 2 applications", "1 packages"},
+                         [&] { (void)read_plan(write(json_), one); }));
+  Json renamed = json_;
+  renamed["apps"][0]["name"] = "bird";
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"nothing for birds", "did you mean `bird`"},
+                         [&] { (void)read_plan(write(renamed), apps_); }));
+}
+
+TEST_F(RunPlan, RefusesWhatIsNoPlan) {
+  Json bad = json_;
+  bad["apps"][0]["fps"] = -1;
+  EXPECT_TRUE(
+      fails_with(Errc::kModel, {"apps[0].fps"}, [&] { (void)read_plan(write(bad), apps_); }));
+  bad = json_;
+  bad["apps"][1]["name"] = bad["apps"][0]["name"];
+  EXPECT_TRUE(fails_with(Errc::kModel, {"twice"}, [&] { (void)read_plan(write(bad), apps_); }));
+  bad = json_;
+  bad["apps"][0]["frozen"] = 1;  // no candidate is cut there
+  EXPECT_TRUE(fails_with(Errc::kModel, {}, [&] { (void)read_plan(write(bad), apps_); }));
+}
+
+TEST_F(RunPlan, NoApplicationsNeedNothing) {
+  EXPECT_TRUE(schedule_apps({}, 10, CostModel({}), request_).apps.empty());
+}
+
+}  // namespace
+}  // namespace graft::run

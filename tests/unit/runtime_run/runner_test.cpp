@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/run/runner.h"
+
+#include <algorithm>
+
+#include "runtime/events/journal.h"
+#include "tests/unit/runtime_run/run_fixture.h"
+
+namespace graft::run {
+namespace {
+
+using testing::fails_with;
+using testing::never;
+
+constexpr const char* kVideo = "synthetic:frames=120,fps=10,width=48,height=40,event=15,gap=15";
+
+class Runs : public testing::RunTest {};
+
+void expect_balanced(const RunStatus& status) {
+  EXPECT_TRUE(status.frames.balanced());
+  for (const NodeStatus& n : status.nodes) EXPECT_EQ(n.frames_in, n.run + n.dropped) << n.name;
+}
+
+/// Events without the clock on the wall.
+std::vector<events::EventRecord> events_of(const std::filesystem::path& journal) {
+  auto records = events::read_journal(journal);
+  for (auto& r : records) {
+    events::EventState& s = r.change.state;
+    for (events::FrameTime* t : {&s.first, &s.opened, &s.last, &s.at}) t->captured_at = 0;
+    r.id.clear();
+  }
+  return records;
+}
+
+TEST_F(Runs, ReplaysEveryFrameForEveryApplicationAtItsRate) {
+  RunnerOptions o = options(kVideo, {package("birds"), package("cars")});
+  o.request.settings.rates = {2, 5};
+  const RunStatus status = run_all(o);
+  EXPECT_EQ(status.frames.captured, 120);
+  ASSERT_EQ(status.apps.size(), 2u);
+  std::int64_t fastest = 0;
+  for (const AppStatus& app : status.apps) {
+    EXPECT_EQ(app.analysed, static_cast<std::int64_t>(12 * app.fps)) << app.name;
+    fastest = std::max(fastest, app.analysed);
+    EXPECT_EQ(app.age.count(), app.analysed);
+    EXPECT_FALSE(app.snapshots.empty());
+  }
+  EXPECT_EQ(status.frames.processed, fastest) << "slower applications look at the same frames";
+  EXPECT_EQ(status.frames.dropped[static_cast<std::size_t>(video::DropReason::kNotDue)],
+            120 - fastest);
+  expect_balanced(status);
+  EXPECT_EQ(status.capture.width, 48);
+  EXPECT_EQ(read_records(folder_ / "scores.jsonl").size(),
+            static_cast<std::size_t>(status.apps[0].analysed + status.apps[1].analysed));
+}
+
+TEST_F(Runs, ReplayGivesTheSameScoresAndEventsAgainAndWithoutSharing) {
+  RunnerOptions o = options(kVideo, {package("birds"), package("cars"), package("dogs")});
+  o.request.settings.rates = {5};
+  (void)run_all(o);
+  const auto scores = read_records(o.scores);
+  const auto events = events_of(o.journal);
+  RunnerOptions again = o;
+  again.journal = folder_ / "again.jsonl";
+  (void)run_all(again);
+  EXPECT_EQ(read_records(o.scores), scores);
+  EXPECT_EQ(events_of(again.journal), events);
+  RunnerOptions alone = o;
+  alone.sharing = false;
+  alone.journal = folder_ / "alone.jsonl";
+  (void)run_all(alone);
+  EXPECT_EQ(read_records(o.scores), scores) << "sharing changes no answer";
+  EXPECT_EQ(events_of(alone.journal), events);
+}
+
+TEST_F(Runs, LiveOnTheSameFramesGivesTheSameAnswers) {
+  RunnerOptions o = options("synthetic:frames=40,fps=50,width=48,height=40", {package("birds")});
+  o.request.settings.rates = {25};
+  (void)run_all(o);
+  const auto scores = read_records(o.scores);
+  o.mode = video::FrameMode::kLive;
+  o.journal = folder_ / "live.jsonl";
+  const RunStatus live = run_all(o);
+  expect_balanced(live);
+  if (live.frames.dropped[static_cast<std::size_t>(video::DropReason::kOverrun)] == 0) {
+    EXPECT_EQ(read_records(o.scores), scores);
+  }
+}
+
+TEST_F(Runs, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
+  RunnerOptions o = options("synthetic:fps=10,width=48,height=40", {package("birds")});
+  o.request.settings.rates = {10};
+  run::Runner runner(o, never);
+  constexpr int kRounds = 6;
+  for (int i = 0; i < kRounds; ++i) {
+    EXPECT_EQ(runner.add(load_app(package("cars"))), "cars");
+    EXPECT_EQ(runner.add(load_app(package("cars"))), "cars#2");
+    EXPECT_EQ(runner.replace("cars", load_app(package("dogs"))), "dogs");
+    EXPECT_EQ(runner.status().apps.size(), 3u);
+    runner.remove("dogs");
+    runner.remove("cars#2");
+    EXPECT_EQ(runner.status().apps.size(), 1u);
+    EXPECT_EQ(runner.status().tree, 1 + 5 * (i + 1));
+  }
+  runner.stop();
+  const RunStatus status = runner.status();
+  expect_balanced(status);
+  EXPECT_GT(status.frames.captured, 0);
+  EXPECT_EQ(status.frames.processed + status.frames.dropped[3], status.frames.captured);
+  EXPECT_EQ(status.apps[0].analysed, status.frames.processed) << "birds saw every frame";
+  std::int64_t expected = 0;
+  for (const Json& record : read_records(o.scores)) {
+    if (record["app"] == "birds") EXPECT_EQ(record["frame"], expected++);
+  }
+  EXPECT_EQ(expected, status.frames.processed);
+}
+
+TEST_F(Runs, APackageThatFailsLeavesTheTreeRunning) {
+  run::Runner runner(options("synthetic:fps=10,width=48,height=40", {package("birds")}), never);
+  // Of another base: its frozen layers are not those of the others.
+  RunApp foreign = load_app(package("foreign", 77));
+  EXPECT_TRUE(fails_with(Errc::kModel, {}, [&] { runner.add(foreign); }));
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"no application 'bird' runs", "did you mean `birds`"},
+                         [&] { runner.remove("bird"); }));
+  const RunStatus status = runner.status();
+  EXPECT_EQ(status.tree, 1);
+  ASSERT_EQ(status.apps.size(), 1u);
+  const std::int64_t before = status.frames.processed;
+  while (runner.status().frames.processed < before + 5) std::this_thread::yield();
+  runner.stop();
+}
+
+TEST_F(Runs, WhatDoesNotFitTheBudgetIsRefusedAndTheTreeRuns) {
+  RunnerOptions o = options("synthetic:fps=10,width=48,height=40", {package("birds")});
+  o.request.settings.rates = {5};
+  {
+    run::Runner probe(o, never);
+    o.budget = 1.2 * probe.status().cost;
+    probe.stop();
+  }
+  o.costs = folder_ / "costs.json";
+  const int n_layers = load_app(package("birds")).package->header().n_layers();
+  const std::vector<double> layers(static_cast<std::size_t>(n_layers), 1.0);
+  atomic_write(o.costs, Json{{"layers", layers}}.dump());
+  o.budget = 5.5 * n_layers;
+  o.journal = folder_ / "second.jsonl";
+  o.request.method = parse_method("nosharing");
+  run::Runner runner(o, never);
+  EXPECT_TRUE(fails_with(Errc::kConfig, {}, [&] { runner.add(load_app(package("cars"))); }));
+  EXPECT_EQ(runner.status().apps.size(), 1u);
+  runner.stop();
+}
+
+TEST_F(Runs, TheLastApplicationMayGoAndAnotherCome) {
+  run::Runner runner(options("synthetic:fps=10,width=48,height=40", {package("birds")}), never);
+  runner.remove("birds");
+  const RunStatus idle = runner.status();
+  EXPECT_TRUE(idle.apps.empty());
+  EXPECT_TRUE(idle.nodes.empty());
+  EXPECT_EQ(runner.add(load_app(package("cars"))), "cars");
+  while (runner.status().apps[0].analysed == 0) std::this_thread::yield();
+  runner.stop();
+  expect_balanced(runner.status());
+}
+
+TEST_F(Runs, AStopEndsEventsAndTheNextRunGoesOnNumbering) {
+  RunnerOptions o = options("synthetic:fps=10,width=48,height=40", {package("birds")});
+  {
+    run::Runner runner(o, never);
+    while (runner.status().frames.processed < 20) std::this_thread::yield();
+    runner.stop();
+    EXPECT_TRUE(
+        fails_with(Errc::kUnavailable, {"over"}, [&] { runner.add(load_app(package("cars"))); }));
+  }
+  const auto first = events::read_journal(o.journal);
+  for (const auto& record : first) {
+    if (record.change.type != events::EventType::kNew) continue;
+    EXPECT_TRUE(std::any_of(first.begin(), first.end(), [&](const events::EventRecord& r) {
+      return r.id == record.id && r.change.type == events::EventType::kEnd;
+    }));
+  }
+  {
+    run::Runner runner(o, never);
+    while (runner.status().frames.processed < 20) std::this_thread::yield();
+    runner.stop();
+  }
+  std::int64_t seq = 0;
+  for (const auto& record : events::read_journal(o.journal)) EXPECT_EQ(record.seq, ++seq);
+}
+
+TEST_F(Runs, SaysWhatIsWrongWithItsOptions) {
+  RunnerOptions o = options(kVideo, {package("birds")});
+  o.budget.reset();
+  EXPECT_TRUE(fails_with(Errc::kUsage, {"--budget"}, [&] { run::Runner r(o, never); }));
+  o = options("images:/nonexistent", {package("birds")});
+  EXPECT_TRUE(fails_with(Errc::kIo, {"/nonexistent"}, [&] { run::Runner r(o, never); }));
+  o = options(kVideo, {folder_ / "none.mpkg"});
+  EXPECT_TRUE(fails_with(Errc::kIo, {"none.mpkg"}, [&] { run::Runner r(o, never); }));
+  o = options(kVideo, {package("birds")});
+  o.request.settings.rates = {20};
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"20"}, [&] { run::Runner r(o, never); }));
+}
+
+}  // namespace
+}  // namespace graft::run
