@@ -110,7 +110,9 @@ TEST_F(Runs, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
   EXPECT_EQ(status.apps[0].analysed, status.frames.processed) << "birds saw every frame";
   std::int64_t expected = 0;
   for (const Json& record : read_records(o.scores)) {
-    if (record["app"] == "birds") EXPECT_EQ(record["frame"], expected++);
+    if (record["app"] == "birds") {
+      EXPECT_EQ(record["frame"], expected++);
+    }
   }
   EXPECT_EQ(expected, status.frames.processed);
 }
