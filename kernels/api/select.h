@@ -32,9 +32,11 @@ struct SelectOptions {
 
 /// Pushes loss (N) f32, N <= capacity, into the window and chooses rows: a loss above a and equal
 /// to b others stands at 2a + tie * b halves, and is drawn with the probability whose
-/// draw_threshold stands there in `threshold` (2 * size + 1, size as after the push) i32. rows (N)
-/// i32: the numbers of the chosen rows, ascending, in the first count[0] places; the others are
-/// left. count (1) i32.  Does not synchronise. Deterministic.
+/// draw_threshold stands there in `threshold` (2 * size + 1, size as after the push) i32. Without
+/// itself a loss stands among size - 1, so that the percentile at h halves is h / 2 / (size - 1),
+/// and the last two entries are not looked at.
+/// rows (N) i32: the numbers of the chosen rows, ascending, in the first count[0] places; the
+/// others are left. count (1) i32.  Does not synchronise. Deterministic.
 void select_by_percentile(Context& ctx, const SelectOptions& options, const Tensor& loss,
                           const Tensor& threshold, LossWindow& window, Tensor& rows, Tensor& count);
 

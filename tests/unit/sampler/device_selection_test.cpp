@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device's choice of rows (kernels/api/select.h), run on the host, is the sampler's.
+#include <algorithm>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "engine/core/rng.h"
@@ -19,11 +22,13 @@ Tensor tensor_of(std::vector<T>& values) {
   return Tensor::borrow(values.data(), {std::ssize(values)}, kDtypeOf<T>);
 }
 
-/// Table of draw_threshold(P) by halves, as the host makes it for a window of `size`.
+/// Table of draw_threshold(P) by halves, as the host makes it for a window of `size`; without
+/// itself, a loss stands among one fewer.
 std::vector<std::int32_t> thresholds(const SelectiveBackpropOptions& o, std::int64_t size) {
   std::vector<std::int32_t> table;
   for (std::int64_t halves = 0; halves <= 2 * size; ++halves) {
-    const double c = static_cast<double>(halves) / 2 / static_cast<double>(size);
+    const std::int64_t others = o.include_self ? size : size - 1;
+    const double c = std::min(1.0, static_cast<double>(halves) / 2 / static_cast<double>(others));
     table.push_back(
         static_cast<std::int32_t>(kernels::draw_threshold(std::max(o.p_min, o.priority(c)))));
   }
