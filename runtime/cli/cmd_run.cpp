@@ -5,6 +5,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/log.h"
+#include "engine/core/text.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/schedule_options.h"
 #include "runtime/cli/sink_credentials.h"

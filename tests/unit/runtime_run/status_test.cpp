@@ -19,7 +19,11 @@ RunStatus example() {
   s.cost = 321.5;
   s.cost_unit = "ms";
   s.mean_f1 = 0.875;
-  s.capture = {.up = true, .fps = 30, .width = 640, .height = 480, .corrupt = 3};
+  s.capture.up = true;
+  s.capture.fps = 30;
+  s.capture.width = 640;
+  s.capture.height = 480;
+  s.capture.corrupt = 3;
   s.capture.faults = {1, 2, 0, 0};
   s.frames = {.captured = 1300, .processed = 900, .dropped = {100, 300, 0, 0}};
   NodeStatus stem{.name = "stem 0-12", .last = 12, .shared = true, .fps = 10, .apps = {"a", "b"}};
