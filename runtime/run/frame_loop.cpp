@@ -37,7 +37,10 @@ double seconds_since(std::chrono::steady_clock::time_point time) {
 FrameLoop::FrameLoop(video::Capture& capture, std::unique_ptr<Deployment> first,
                      const FrameLoopOptions& options)
     : capture_(capture), options_(options), log_(options.journal), deployment_(std::move(first)) {
-  if (!options_.scores.empty()) scores_.emplace(options_.scores);
+  if (!options_.scores.empty()) {
+    scores_.emplace(options_.scores);
+    scores_->truncate_to(0);
+  }
   meet_deployment();
   thread_ = std::thread([this] { work(); });
 }

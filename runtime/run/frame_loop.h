@@ -27,8 +27,9 @@ namespace graft::run {
 struct FrameLoopOptions {
   std::string stream = "camera";
   std::filesystem::path journal;
-  std::filesystem::path scores;  ///< JSON lines, one an application and analysed frame; empty: none
-  bool snapshots = false;        ///< keep small pictures of what applications saw
+  std::filesystem::path
+      scores;  ///< JSON lines, one an application and analysed frame, written anew; empty: none
+  bool snapshots = false;  ///< keep small pictures of what applications saw
 };
 
 /// The thread in which the networks run: takes frames, runs who is due, turns answers into events.

@@ -110,18 +110,18 @@ TEST_F(Runs, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
   EXPECT_EQ(status.apps[0].analysed, status.frames.processed) << "birds saw every frame";
   std::int64_t expected = 0;
   for (const Json& record : read_records(o.scores)) {
-    if (record["app"] == "birds") {
-      EXPECT_EQ(record["frame"], expected++);
-    }
+    if (record["app"] != "birds") continue;
+    EXPECT_EQ(record["frame"], expected++);
   }
   EXPECT_EQ(expected, status.frames.processed);
 }
 
 TEST_F(Runs, APackageThatFailsLeavesTheTreeRunning) {
   run::Runner runner(options("synthetic:fps=10,width=48,height=40", {package("birds")}), never);
-  // Of another base: its frozen layers are not those of the others.
-  RunApp foreign = load_app(package("foreign", 77));
-  EXPECT_TRUE(fails_with(Errc::kModel, {}, [&] { runner.add(foreign); }));
+  const RunApp foreign = load_app(package("foreign", 77));
+  std::filesystem::remove(package("foreign").parent_path() /
+                          base_file_name(foreign.package->header().base_sha256));
+  EXPECT_TRUE(fails_with(Errc::kModel, {"needs its base network"}, [&] { runner.add(foreign); }));
   EXPECT_TRUE(fails_with(Errc::kConfig, {"no application 'bird' runs", "did you mean `birds`"},
                          [&] { runner.remove("bird"); }));
   const RunStatus status = runner.status();
