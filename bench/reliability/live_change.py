@@ -39,7 +39,7 @@ def main():
         bodies = {p.stem: p.read_bytes() for p in (cars, dogs)}
         source = f"synthetic:fps={args.fps},width=64,height=48"
         times, memory, problems = [], [], []
-        with runner.Run(args, folder, "--apps", birds, "--budget", 1e6, "--rates", args.fps, "--source", source) as run:
+        with runner.Run(args, folder, "--apps", birds, *runner.SHARED, "--rates", args.fps, "--source", source) as run:
             def change(*what):
                 start = time.monotonic()
                 run.ask(*what)

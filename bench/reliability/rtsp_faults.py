@@ -170,7 +170,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         packages = runner.draw_packages(args, folder, "birds")
         url = f"rtsp://viewer:secret@127.0.0.1:{proxy.port}/cam"
-        with runner.Run(args, folder, "--apps", *packages, "--budget", 1e6, "--source", url, "--fps", args.fps) as run:
+        with runner.Run(args, folder, "--apps", *packages, *runner.SHARED, "--source", url, "--fps", args.fps) as run:
             before = None
             for i in range(args.cycles):
                 kind = KINDS[i % len(KINDS)]

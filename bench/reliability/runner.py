@@ -9,6 +9,7 @@ import time
 import urllib.request
 
 START_S = 120
+SHARED = ("--budget", 1e6, "--method", "maxsharing")  # or so much money would buy whole networks
 
 
 def add_arguments(parser):

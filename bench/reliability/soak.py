@@ -34,7 +34,7 @@ def main():
         packages = runner.draw_packages(args, folder, *(f"app{i}" for i in range(args.apps)))
         # Endless: the run is stopped, so that its last status is seen.
         source = "synthetic:fps=30,width=64,height=48,noise=2"
-        with runner.Run(args, folder, "--apps", *packages, "--budget", 1e6, "--rates", "3,10", "--source", source) as run:
+        with runner.Run(args, folder, "--apps", *packages, *runner.SHARED, "--rates", "3,10", "--source", source) as run:
             start, seen, threads = time.monotonic(), 0, set()
             while seen < args.frames:
                 time.sleep(1)

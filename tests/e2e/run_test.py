@@ -16,6 +16,7 @@ from graft_cli import CONFIG, INTERRUPTED, IO, MODEL, UNAVAILABLE, USAGE, GraftT
 VIDEO = "synthetic:frames=90,fps=10,width=48,height=40,event=15,gap=15"
 ENDLESS = "synthetic:fps=200,width=48,height=40"
 WAIT_S = 60
+SHARED = ("--budget", 1e6, "--method", "maxsharing")  # or so much money would buy whole networks
 
 
 def records(path):
@@ -34,14 +35,14 @@ class RunTest(GraftTest):
                 journal or self.journal, "--threads", 1, *more]
 
     def run_video(self, *more, **kw):
-        out, _ = self.graft(*self.arguments("--json", "--budget", 1e6, *more, **kw))
+        out, _ = self.graft(*self.arguments("--json", *SHARED, *more, **kw))
         return json.loads(out)
 
     @contextlib.contextmanager
     def running(self, *more, **kw):
         """A run that listens; gives the process and its address."""
         log = (self.folder / "log.txt").open("w+")
-        arguments = self.arguments("--budget", 1e6, "--listen", "127.0.0.1:0", "--mode", "live", *more,
+        arguments = self.arguments(*SHARED, "--listen", "127.0.0.1:0", "--mode", "live", *more,
                                    source=ENDLESS, **kw)
         run = subprocess.Popen([binary(), *map(str, arguments)], stderr=log, env=clean_environment())
         try:
@@ -92,7 +93,7 @@ class Replay(RunTest):
             self.assertEqual(len(seen), 9 * app["fps"])
             self.assertEqual(len(seen), app["analysed"])
         alone = self.folder / "alone.jsonl"
-        self.run_video("--rates", "5,10", "--scores", alone, "--no-sharing", "--method", "exact",
+        self.run_video("--rates", "5,10", "--scores", alone, "--no-sharing",
                        journal=self.folder / "alone-events.jsonl")
         self.assertEqual(records(alone), records(scores))
 
@@ -109,7 +110,7 @@ class Replay(RunTest):
             self.assertEqual(app["analysed"], 9 * wanted["fps"])
 
     def test_reports_on_the_way(self):
-        _, err = self.graft(*self.arguments("--budget", 1e6, "--report-every", 0.1))
+        _, err = self.graft(*self.arguments(*SHARED, "--report-every", 0.1))
         self.assert_names(err, "90 frames = ", "stem 0-", "p99", "birds")
 
     def test_events_go_to_standard_output_too(self):

@@ -40,6 +40,7 @@ class RunTest : public ::testing::Test {
     o.source = video::parse_source_uri(source);
     o.packages = std::move(packages);
     o.budget = 1e6;
+    o.request.method = parse_method("maxsharing");  // or so much money would buy whole networks
     o.journal = folder_ / "events.jsonl";
     o.scores = folder_ / "scores.jsonl";
     o.snapshots = true;

@@ -118,10 +118,8 @@ TEST_F(Runs, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
 
 TEST_F(Runs, APackageThatFailsLeavesTheTreeRunning) {
   run::Runner runner(options("synthetic:fps=10,width=48,height=40", {package("birds")}), never);
-  const RunApp foreign = load_app(package("foreign", 77));
-  std::filesystem::remove(package("foreign").parent_path() /
-                          base_file_name(foreign.package->header().base_sha256));
-  EXPECT_TRUE(fails_with(Errc::kModel, {"needs its base network"}, [&] { runner.add(foreign); }));
+  const RunApp foreign = load_app(package("foreign", 77));  // of another base
+  EXPECT_TRUE(fails_with(Errc::kModel, {"part at layer 0"}, [&] { runner.add(foreign); }));
   EXPECT_TRUE(fails_with(Errc::kConfig, {"no application 'bird' runs", "did you mean `birds`"},
                          [&] { runner.remove("bird"); }));
   const RunStatus status = runner.status();
@@ -135,17 +133,11 @@ TEST_F(Runs, APackageThatFailsLeavesTheTreeRunning) {
 TEST_F(Runs, WhatDoesNotFitTheBudgetIsRefusedAndTheTreeRuns) {
   RunnerOptions o = options("synthetic:fps=10,width=48,height=40", {package("birds")});
   o.request.settings.rates = {5};
-  {
-    run::Runner probe(o, never);
-    o.budget = 1.2 * probe.status().cost;
-    probe.stop();
-  }
   o.costs = folder_ / "costs.json";
   const int n_layers = load_app(package("birds")).package->header().n_layers();
   const std::vector<double> layers(static_cast<std::size_t>(n_layers), 1.0);
   atomic_write(o.costs, Json{{"layers", layers}}.dump());
-  o.budget = 5.5 * n_layers;
-  o.journal = folder_ / "second.jsonl";
+  o.budget = 5.5 * n_layers;  // enough for one
   o.request.method = parse_method("nosharing");
   run::Runner runner(o, never);
   EXPECT_TRUE(fails_with(Errc::kConfig, {}, [&] { runner.add(load_app(package("cars"))); }));
