@@ -16,7 +16,7 @@ import time
 import runner
 
 MEMORY_SHARE = 0.01
-WARM_UP_ROUNDS = 3
+WARM_UP_ROUNDS = 20
 
 
 def parse_arguments():
@@ -64,7 +64,7 @@ def main():
         if abs(lost) > 1:
             problems.append(f"{stays['name']} missed {lost} frames")
         growth = after / before - 1
-        if growth > MEMORY_SHARE and rounds > 10:
+        if growth > MEMORY_SHARE and rounds > WARM_UP_ROUNDS:
             problems.append(f"memory grew by {100 * growth:.1f} %")
         if at_end[0] > at_start[0] or at_end[1] > at_start[1] + 2:
             problems.append(f"threads, descriptors were {at_start}, are {at_end}")

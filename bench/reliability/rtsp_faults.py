@@ -166,25 +166,28 @@ def main():
     random.seed(args.seed)
     camera = Camera(free_port(), args.fps)
     proxy = Proxy(camera.port)
-    seconds, problems = {kind: [] for kind in KINDS}, []
+    seconds, problems, watch, halted = {kind: [] for kind in KINDS}, [], runner.HaltWatch(), 0
     with tempfile.TemporaryDirectory() as folder:
         packages = runner.draw_packages(args, folder, "birds")
         url = f"rtsp://viewer:secret@127.0.0.1:{proxy.port}/cam"
         with runner.Run(args, folder, "--apps", *packages, *runner.SHARED, "--source", url, "--fps", args.fps) as run:
-            before = None
-            for i in range(args.cycles):
-                kind = KINDS[i % len(KINDS)]
-                if wait_for_frames(run, captured(run) + 3) is None:
-                    problems.append(f"cycle {i}: no frames before {kind}")
-                    break
+            before, done = None, 0
+            while done < args.cycles and halted < args.cycles:
+                start, kind = time.monotonic(), KINDS[done % len(KINDS)]
+                ready = wait_for_frames(run, captured(run) + 3)
                 before = before or (run.threads(), run.descriptors())
-                fault(kind, proxy, camera)
+                if ready is not None:
+                    fault(kind, proxy, camera)
                 back = wait_for_frames(run, captured(run))
-                if back is None or back > MOST_S:
-                    problems.append(f"cycle {i}: {kind}: {'no frames' if back is None else f'{back:.2f} s'}")
-                seconds[kind].append(back if back is not None else GIVE_UP_S)
                 if not runner.balanced(run.status()):
-                    problems.append(f"cycle {i}: frames are missing from the account")
+                    problems.append(f"cycle {done}: frames are missing from the account")
+                if watch.halted_since(start):
+                    halted += 1
+                    continue
+                if ready is None or back is None or back > MOST_S:
+                    problems.append(f"cycle {done}: {kind}: {'no frames' if back is None else f'{back:.2f} s'}")
+                seconds[kind].append(back if back is not None else GIVE_UP_S)
+                done += 1
             wait_for_frames(run, captured(run) + 3)
             after, status = (run.threads(), run.descriptors()), run.status()
         if "secret" in (pathlib.Path(folder) / "log.txt").read_text():
@@ -193,7 +196,7 @@ def main():
     if after[0] > before[0] or after[1] > before[1] + 2:
         problems.append(f"threads, descriptors were {before}, are {after}")
     print(json.dumps({
-        "cycles": sum(map(len, seconds.values())), "frames": status["frames"], "faults": status["video"]["faults"],
+        "cycles": sum(map(len, seconds.values())), "halted": halted, "frames": status["frames"], "faults": status["video"]["faults"],
         "corrupt": status["video"]["corrupt"],
         "seconds_to_frames": {k: {"n": len(v), "p50": round(statistics.median(v), 2), "max": round(max(v), 2)}
                               for k, v in seconds.items() if v},

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -64,6 +65,29 @@ class Run:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+class HaltWatch:
+    """Notices that this process was stopped for a while, as on a machine that is shared: what was timed then does not count."""
+
+    TICK_S, HALT_S = 0.1, 1.0
+
+    def __init__(self):
+        self.halted_at = float("-inf")
+        threading.Thread(target=self.tick, daemon=True).start()
+
+    def tick(self):
+        last = time.monotonic()
+        while True:
+            time.sleep(self.TICK_S)
+            now = time.monotonic()
+            if now - last > self.HALT_S:
+                self.halted_at = now
+            last = now
+
+    def halted_since(self, moment):
+        time.sleep(2 * self.TICK_S)  # a halt that has just ended is noticed
+        return self.halted_at > moment
 
 
 def balanced(status):

@@ -3,6 +3,8 @@
 #include <iostream>
 #include <thread>
 
+#include <malloc.h>
+
 #include "engine/core/error.h"
 #include "engine/core/log.h"
 #include "engine/core/text.h"
@@ -89,6 +91,9 @@ void supervise(run::Runner& runner, const RunArgs& args,
 
 int run_run(const RunArgs& args) {
   constexpr std::chrono::seconds kDeliver{5};
+  // Trees are built by one thread and freed by another, for months: with a heap for every thread,
+  // much of the memory would lie in holes.
+  ::mallopt(M_ARENA_MAX, 2);
   const StopSignal signal;
   run::Runner runner(options_of(args), StopSignal::requested);
   std::vector<std::unique_ptr<events::Publisher>> publishers;

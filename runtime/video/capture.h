@@ -27,7 +27,7 @@ struct CaptureOptions {
   bool reopen = false;
   /// Frames that could all come at once are held back to their times, from start() on.
   bool paced = false;
-  std::chrono::milliseconds least_back_off{100}, most_back_off{1000};
+  std::chrono::milliseconds least_back_off{100}, most_back_off{500};
 };
 
 struct CaptureState {

@@ -26,6 +26,7 @@ function shape(tag, attributes, text) {
 
 const percent = (share) => (100 * share).toFixed(share < 0.1 ? 1 : 0) + " %";
 const count = (n) => n.toLocaleString("en");
+const ms = (t) => t.toFixed(t < 0.1 ? 3 : t < 10 ? 2 : 1) + " ms";
 const rate = (fps) => +fps.toFixed(2) + " fps";
 
 function tiles(s) {
@@ -83,12 +84,12 @@ function tree(s) {
     const box = shape("g", {});
     box.append(shape("title", {}, `${n.name}: ${n.apps.join(", ")}\nlayers ${n.layers[0]} to ${n.layers[1]}\n` +
       `in ${count(n.in)}, run ${count(n.run)}, dropped ${count(n.dropped)}\n` +
-      `p50 ${n.p50_ms.toFixed(2)} ms, p99 ${n.p99_ms.toFixed(2)} ms, planned ${n.planned_ms.toFixed(2)} ms`));
+      `p50 ${ms(n.p50_ms)}, p99 ${ms(n.p99_ms)}, planned ${ms(n.planned_ms)}`));
     box.append(shape("rect", { class: "box" + kind, x, y, width: wide, height: high, rx: 8 }));
     const name = n.name.length > 24 ? n.name.slice(0, 23) + "…" : n.name;
     box.append(shape("text", { x: x + 10, y: y + 18 }, name));
     box.append(shape("text", { x: x + 10, y: y + 34, class: "soft" },
-      `${rate(n.fps)} · ${n.busy_ms.toFixed(2)} ms · ${count(n.run)} run`));
+      `${rate(n.fps)} · ${ms(n.busy_ms)} · ${count(n.run)} run`));
     box.append(shape("rect", { class: "bar", x: x + 10, y: y + 42, width: wide - 20, height: 5, rx: 2.5 }));
     const busy = Math.min(1, n.busy_share) * (wide - 20);
     if (busy > 0.5) box.append(shape("rect", { class: "busy" + kind, x: x + 10, y: y + 42, width: busy, height: 5, rx: 2.5 }));
@@ -143,8 +144,8 @@ function card(a) {
     ["F1 expected", a.f1.toFixed(3)], ["events", count(a.events)],
     ["rate", rate(a.fps)], ["analysed", count(a.analysed)],
     ["frozen layers", a.frozen], ["positive", count(a.positives)],
-    ["votes", a.x], ["age p50", a.age_p50_ms.toFixed(1) + " ms"],
-    ["stem", a.sharing], ["age p99", a.age_p99_ms.toFixed(1) + " ms"],
+    ["votes", a.x], ["age p50", ms(a.age_p50_ms)],
+    ["stem", a.sharing], ["age p99", ms(a.age_p99_ms)],
   ];
   const list = element("dl");
   for (const [name, value] of figures) list.append(element("dt", name), element("dd", value));
