@@ -26,6 +26,8 @@ struct Options {
   int threads = static_cast<int>(std::thread::hardware_concurrency());
   int runs = 7, steps = 3;
   bool profile = false, split = false;
+  std::string device = "cpu", precision = "f32";
+  graft::VendorChoice choice;
 };
 
 double seconds_since(Clock::time_point start) {
@@ -41,25 +43,30 @@ double median(std::vector<double> values) {
 class Bench {
  public:
   Bench(const std::string& model, const Options& o)
-      : ctx_(graft::Backend::kCpu, o.threads),
+      : ctx_(o.device == "cuda" ? graft::Backend::kCuda : graft::Backend::kCpu, o.threads),
         network_(ctx_,
                  graft::fuse(
                      graft::build_model(graft::parse_model_spec(model),
                                         {.classes = o.classes, .height = o.side, .width = o.side})),
-                 {.max_batch = o.batch, .optimizer = {}, .seed = 1}),
+                 {.max_batch = o.batch,
+                  .optimizer = {},
+                  .seed = 1,
+                  .precision = o.precision == "bf16" ? graft::DType::kBF16 : graft::DType::kF32}),
         weights_(static_cast<std::size_t>(o.batch), 1.0F / static_cast<float>(o.batch)),
         losses_(static_cast<std::size_t>(o.batch)) {
+    ctx_.set_vendor_choice(o.choice);
     rows_.x = Tensor::allocate(ctx_.memory(), {o.batch, o.side, o.side, 3});
     rows_.y = Tensor::allocate(ctx_.memory(), {o.batch}, graft::DType::kI32);
     graft::Philox rng({.seed = 1});
-    for (std::int64_t i = 0; i < rows_.x.numel(); ++i) {
-      rows_.x.ptr<float>()[i] = static_cast<float>(rng.normal());
-    }
+    std::vector<float> x(static_cast<std::size_t>(rows_.x.numel()));
+    for (float& v : x) v = static_cast<float>(rng.normal());
+    std::vector<std::int32_t> y;
     for (std::int64_t i = 0; i < o.batch; ++i) {
-      rows_.y.ptr<std::int32_t>()[i] =
-          static_cast<std::int32_t>(rng.below(static_cast<std::uint32_t>(o.classes)));
+      y.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint32_t>(o.classes))));
       ids_.push_back(i);
     }
+    graft::copy_from_host(ctx_, x.data(), rows_.x);
+    graft::copy_from_host(ctx_, y.data(), rows_.y);
     epochs_.resize(ids_.size());
     rows_.ids = ids_;
     rows_.epochs = epochs_;
@@ -137,10 +144,17 @@ void run(const std::string& model, const Options& o) {
   }
   std::sort(rate.begin(), rate.end());
   const double middle = median(rate);
-  graft::Json line = {
-      {"peer", "graft"},      {"model", model},     {"batch", o.batch},
-      {"threads", o.threads}, {"median", middle},   {"min", rate.front()},
-      {"max", rate.back()},   {"unit", "images/s"}, {"gflops", middle * bench.training_gflop()}};
+  graft::Json line = {{"peer", "graft"},
+                      {"model", model},
+                      {"batch", o.batch},
+                      {"device", o.device},
+                      {"precision", o.precision},
+                      {"threads", o.threads},
+                      {"median", middle},
+                      {"min", rate.front()},
+                      {"max", rate.back()},
+                      {"unit", "images/s"},
+                      {"gflops", middle * bench.training_gflop()}};
   if (o.profile)
     line["profile_ms"] = [&] {
       graft::Json p;
@@ -164,6 +178,10 @@ int main(int argc, char** argv) {
   app.add_flag("--profile", o.profile, "add milliseconds by operator");
   app.add_option("--side", o.side, "height and width of the images");
   app.add_option("--classes", o.classes);
+  app.add_option("--device", o.device)->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--precision", o.precision)->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_flag("--autotune", o.choice.autotune);
+  app.add_flag("--deterministic", o.choice.deterministic);
   app.add_flag("--split", o.split, "add forward, backward and inference apart");
   CLI11_PARSE(app, argc, argv);
   for (const auto& model : o.models) run(model, o);

@@ -27,7 +27,7 @@ using SelectPolicyFn = std::function<RowSelection(std::span<const float> losses)
 
 struct ExecutorOptions {
   std::int64_t max_batch = 1;
-  DType dtype = DType::kF32;  ///< f64: the reference path, for gradient checks
+  DType dtype = DType::kF32;  ///< f64: the reference path, for gradient checks; bf16: on kCuda
   ValueId loss = kNoValue;    ///< value that backward() starts from; kNoValue: inference only
   Tape tape = Tape::kWhole;   ///< kCompactable: compact() may be called
   /// How compact() takes layers that couple the rows.

@@ -51,6 +51,10 @@ class Planner {
   [[nodiscard]] int turn() const { return count_; }
   [[nodiscard]] int end() const { return 2 * count_ + 1; }
   [[nodiscard]] DType resolve(DType t) const { return t == DType::kF32 ? dtype_ : t; }
+  /// Of statistics and losses, which bf16 leaves in f32.
+  [[nodiscard]] DType resolve_exact(DType t) const {
+    return t == DType::kF32 ? kernels::param_dtype(dtype_) : t;
+  }
 
   SlotId new_slot(PlannedTensor t) {
     plan_.tensors.push_back(std::move(t));
@@ -112,7 +116,7 @@ class Planner {
                      .node = i,
                      .name = "",
                      .shape = lp.y,
-                     .dtype = resolve(n.dtype),
+                     .dtype = lp.exact ? resolve_exact(n.dtype) : resolve(n.dtype),
                      .per_row = true,
                      .lifetime = {0, i, i}});
     for (const SavedSpec& s : lp.saved) {
@@ -120,7 +124,7 @@ class Planner {
                                    .node = i,
                                    .name = std::string(s.name),
                                    .shape = s.shape,
-                                   .dtype = resolve(s.dtype),
+                                   .dtype = resolve_exact(s.dtype),
                                    .per_row = s.batch_axis == 0,
                                    .lifetime = {0, i, i}}));
     }

@@ -16,6 +16,14 @@ struct CpuBackendInfo {
 
 [[nodiscard]] CpuBackendInfo cpu_backend_info();
 
+/// Versions of the CUDA libraries in this build, as they load here; 0: not in this build.
+struct CudaBackendInfo {
+  int cudnn = 0;     ///< 10000 * major + 100 * minor + patch
+  int cublaslt = 0;  ///< the same
+};
+
+[[nodiscard]] CudaBackendInfo cuda_backend_info();
+
 /// Null if inference in `dtype` (kF32, kBF16 or kI8) is as fast here as that dtype can be, else
 /// what is missing.
 [[nodiscard]] const char* why_not_fast(DType dtype);

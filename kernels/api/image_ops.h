@@ -30,7 +30,8 @@ struct ImageTable {
 [[nodiscard]] ImageTable image_table(const double (&mean)[3], const double (&stddev)[3]);
 
 /// y[n,p,q,c] = table.value[c][pixel of x under transform n]; black outside the source, 0 in the
-/// cutout. x (N,H,W,3) u8; transform: N; y (N,P,Q,3) f32.
+/// cutout. x (N,H,W,3) u8; transform: N; y (N,P,Q,3) f32 (or bf16 on
+/// Backend::kCuda).
 void u8_to_float(Context& ctx, std::span<const ImageTransform> transform, const ImageTable& table,
                  const Tensor& x, Tensor& y);
 

@@ -26,6 +26,8 @@ void accumulate(Context& ctx, const Tensor& x, Tensor& y);
 void scale(Context& ctx, double factor, Tensor& y);
 /// y = x, same shape.
 void copy(Context& ctx, const Tensor& x, Tensor& y);
+/// y = x, same shape, between f32 and bf16 (rounded to the nearest, ties to even).
+void cast(Context& ctx, const Tensor& x, Tensor& y);
 
 /// y (..., sum C_i) = x_i (..., C_i) side by side on the last axis.
 void concat_fwd(Context& ctx, std::span<const Tensor> x, Tensor& y);

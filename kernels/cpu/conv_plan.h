@@ -8,7 +8,7 @@
 
 #include "kernels/api/conv.h"
 #include "kernels/cpu/dnnl.h"
-#include "kernels/cpu/plan_cache.h"
+#include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
 
@@ -90,5 +90,9 @@ class ConvState {
   PlanCache<ConvProblem::kKeyWords, ConvPlan> plans_;
   PlanCache<2, PackedWeights> packed_;  // by master address and format
 };
+
+/// Statistics of a context's convolution plans, and of the weights kept in oneDNN's own formats.
+[[nodiscard]] PlanCacheStats conv_plan_stats(Context& ctx);
+[[nodiscard]] PlanCacheStats packed_weight_stats(Context& ctx);
 
 }  // namespace graft::kernels::cpu

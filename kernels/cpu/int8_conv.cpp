@@ -3,17 +3,20 @@
 // stride 2 311; 16x16x32 386; 8x8x64 415; first layer 178.
 #include "kernels/cpu/int8_conv.h"
 
+#include <algorithm>
+
 #include "kernels/cpu/int8_types.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/plan_cache.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
 namespace {
 
 constexpr std::size_t kMaxFilters = 512;
 constexpr std::int64_t kPointwiseRow = 48;  // about as many pixels of a 1x1 convolution make a row
-constexpr std::int64_t kBlock = 16;         // channels that the loops take at a time
+constexpr std::int64_t kMultiplyAddsAThread = 1'000'000;
+constexpr std::int64_t kBlock = 16;  // channels that the loops take at a time
 
 /// Packed filters, kept per context.
 class Int8ConvState {
@@ -64,15 +67,18 @@ void run(Context& ctx, simd::Int8ConvGeometry g, std::int64_t n, const simd::Int
          std::uint8_t* scratch, std::int64_t scratch_bytes) {
   const auto& loops = *simd::int8_conv();
   const std::int64_t bands = loops.bands(g);
-  parallel_threads(ctx, n * bands, std::max<std::int64_t>(1, kGrainElements / (g.q * g.k)), 1,
+  const std::int64_t per_band = g.p * g.q * g.k * g.r * g.s * g.c / bands;
+  parallel_threads(ctx, n * bands, kMultiplyAddsAThread / std::max<std::int64_t>(per_band, 1), 1,
                    [&](std::int64_t begin, std::int64_t end, int thread) {
                      loops.forward(g, args, scratch + thread * scratch_bytes, begin, end);
                    });
 }
 
-/// Pixels of a row: all rows but the last are equally long, and that is not much shorter.
-std::int64_t row_of(std::int64_t pixels) {
-  const std::int64_t rows = std::max<std::int64_t>(1, (pixels + kPointwiseRow / 2) / kPointwiseRow);
+/// Pixels of a row: all rows but the last are equally long, and every thread has one.
+std::int64_t row_of(std::int64_t pixels, int threads) {
+  const std::int64_t rows =
+      std::clamp<std::int64_t>((pixels + kPointwiseRow / 2) / kPointwiseRow,
+                               std::min<std::int64_t>(threads, pixels), pixels);
   return (pixels + rows - 1) / rows;
 }
 
@@ -114,7 +120,7 @@ void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, cons
   const bool pointwise = is_pointwise(o.conv, w.shape());
   if (pointwise) {
     g.h = g.p = 1;
-    g.w = g.q = row_of(y.numel() / g.k);
+    g.w = g.q = row_of(y.numel() / g.k, ctx.threads());
     g.in_place = x.dtype() == DType::kU8 && g.c % kBlock == 0;
   }
   const std::int64_t padded =

@@ -4,7 +4,7 @@
 
 #include "engine/device/context.h"
 #include "engine/tensor/tensor.h"
-#include "kernels/cpu/plan_cache.h"
+#include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
 

@@ -12,6 +12,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/simd/simd.h"
+#include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
 namespace {

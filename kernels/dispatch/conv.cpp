@@ -5,6 +5,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/winograd.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/conv.h"
@@ -12,7 +13,22 @@
 namespace graft::kernels {
 namespace {
 
+/// why_not of cuDNN: looks at the first tensor.
+template <class... A>
+const char* cudnn_why_not(const ConvOptions&, A... args) {
+  const char* reason = nullptr;
+  const auto look = [&]<class T>(const T& a) {
+    if constexpr (std::is_same_v<T, Tensor>) reason = cuda::cudnn_why_not(a);
+    return std::is_same_v<T, Tensor>;
+  };
+  (void)(look(args) || ...);
+  return reason;
+}
+
 constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_fwd_why_not, cuda::depthwise_fwd},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_fwd},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_fwd},
     {"depthwise", Backend::kCpu, cpu::depthwise_fwd_why_not, cpu::depthwise_fwd},
     {"gemm", Backend::kCpu, cpu::conv_1x1_fwd_why_not, cpu::conv_1x1_fwd},
     {"winograd", Backend::kCpu, cpu::winograd_fwd_why_not, cpu::winograd_fwd},
@@ -20,6 +36,9 @@ constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
     {"ref", Backend::kRef, never, ref::conv_fwd},
 };
 constexpr Impl<decltype(conv_fused_fwd)> kConvFusedFwd[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_fused_fwd_why_not, cuda::depthwise_fused_fwd},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_fused_fwd},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_fused_fwd},
     {"depthwise", Backend::kCpu, cpu::depthwise_fused_fwd_why_not, cpu::depthwise_fused_fwd},
     {"gemm", Backend::kCpu, cpu::conv_1x1_fused_fwd_why_not, cpu::conv_1x1_fused_fwd},
     {"winograd", Backend::kCpu, cpu::winograd_fused_fwd_why_not, cpu::winograd_fused_fwd},
@@ -27,6 +46,9 @@ constexpr Impl<decltype(conv_fused_fwd)> kConvFusedFwd[] = {
     {"ref", Backend::kRef, never, ref::conv_fused_fwd},
 };
 constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_bwd_data_why_not, cuda::depthwise_bwd_data},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_bwd_data},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_bwd_data},
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_data_why_not, cpu::depthwise_bwd_data},
     {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_data_why_not, cpu::conv_1x1_bwd_data},
     {"winograd", Backend::kCpu, cpu::winograd_bwd_data_why_not, cpu::winograd_bwd_data},
@@ -34,6 +56,9 @@ constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
     {"ref", Backend::kRef, never, ref::conv_bwd_data},
 };
 constexpr Impl<decltype(conv_bwd_weight)> kConvBwdWeight[] = {
+    {"depthwise", Backend::kCuda, cuda::depthwise_bwd_weight_why_not, cuda::depthwise_bwd_weight},
+    {"cudnn", Backend::kCuda, cudnn_why_not, cuda::cudnn_conv_bwd_weight},
+    {"direct", Backend::kCuda, cuda::why_not, cuda::direct_conv_bwd_weight},
     {"depthwise", Backend::kCpu, cpu::depthwise_bwd_weight_why_not, cpu::depthwise_bwd_weight},
     {"gemm", Backend::kCpu, cpu::conv_1x1_bwd_weight_why_not, cpu::conv_1x1_bwd_weight},
     {"onednn", Backend::kCpu, unless_f32, cpu::conv_bwd_weight},
@@ -86,7 +111,7 @@ void check_conv(const Door& door, const ConvOptions& o, const char* x_name, cons
                 const char* w_name, const Tensor& w, const char* y_name, const Tensor& y) {
   const DType dtype = door.image(x_name, x);
   const Shape expected = output_shape(door, o, x.shape(), w.shape());
-  door.expect(w_name, w, w.shape(), dtype);
+  door.expect(w_name, w, w.shape(), param_dtype(dtype));
   door.expect(y_name, y, expected, dtype);
 }
 
@@ -100,7 +125,7 @@ void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const T
               const Tensor& bias, std::uint64_t w_version, Tensor& y) {
   const Door door("conv_fwd");
   check_conv(door, options, "x", x, "weight", w, "y", y);
-  door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
+  door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("conv_fwd", kConvFwd, ctx, options, x, w, bias, w_version, y);
 }
@@ -110,7 +135,7 @@ void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, co
                     std::uint64_t w_version, Tensor& y) {
   const Door door("conv_fused_fwd");
   check_conv(door, options, "x", x, "weight", w, "y", y);
-  door.expect_or_empty("bias", bias, {w.shape()[0]}, x.dtype());
+  door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   door.expect_or_empty("residual", residual, y.shape(), x.dtype());
   if (y.numel() == 0) return;
   dispatch("conv_fused_fwd", kConvFusedFwd, ctx, options, act, x, w, bias, residual, w_version, y);
@@ -129,7 +154,7 @@ void conv_bwd_weight(Context& ctx, const ConvOptions& options, const Tensor& x, 
   if (mode == GradMode::kSkip) return;
   const Door door("conv_bwd_weight");
   check_conv(door, options, "x", x, "dw", dw, "dy", dy);
-  door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, x.dtype());
+  door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, param_dtype(x.dtype()));
   if (dy.numel() == 0) {
     zero_if_overwrite(ctx, mode, dw);
     zero_if_overwrite(ctx, mode, dbias);

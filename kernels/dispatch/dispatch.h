@@ -36,11 +36,13 @@ const char* never(A...) {
 
 namespace detail {
 
-inline bool not_f64(const Tensor& t) { return t.empty() || t.dtype() != DType::kF64; }
-inline bool not_f64(const NormBackward& args) { return not_f64(args.x); }
+inline bool not_f32(const Tensor& t) {
+  return !t.empty() && (t.dtype() == DType::kF64 || t.dtype() == DType::kBF16);
+}
+inline bool not_f32(const NormBackward& args) { return not_f32(args.x); }
 template <class T>
-bool not_f64(const T&) {
-  return true;
+bool not_f32(const T&) {
+  return false;
 }
 
 bool usable(Backend context, Backend impl);
@@ -54,7 +56,7 @@ void log_choice(const char* op, const std::string& skipped, const char* chosen);
 /// why_not of kernels for f32 only: looks at every tensor among the arguments.
 template <class... A>
 const char* unless_f32(A... args) {
-  return (detail::not_f64(args) && ...) ? nullptr : "dtype is not f32";
+  return (!detail::not_f32(args) && ...) ? nullptr : "dtype is not f32";
 }
 
 /// Runs the first entry of `table` that may run on `ctx` and accepts; throws Error(kUnsupported)

@@ -5,8 +5,8 @@ namespace graft::kernels {
 
 DType Door::floating(const char* what, const Tensor& t) const {
   require(!t.empty(), what, " is not given");
-  require(t.dtype() == DType::kF32 || t.dtype() == DType::kF64, what,
-          " expects dtype f32 or f64, got ", name(t.dtype()));
+  require(t.dtype() == DType::kF32 || t.dtype() == DType::kF64 || t.dtype() == DType::kBF16, what,
+          " expects dtype f32, f64 or bf16, got ", name(t.dtype()));
   return t.dtype();
 }
 

@@ -22,7 +22,7 @@ class Door {
     }
   }
 
-  /// `t` must be given, f32 or f64; returns its dtype.
+  /// `t` must be given, f32, f64 or bf16; returns its dtype.
   DType floating(const char* what, const Tensor& t) const;
   /// `t` must have exactly this shape and dtype.
   void expect(const char* what, const Tensor& t, const Shape& shape, DType dtype) const;

@@ -2,6 +2,7 @@
 #include "kernels/api/image_ops.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/image_ops.h"
@@ -13,7 +14,8 @@ constexpr int kChannels = 3;
 constexpr int kLevels = 256;
 
 constexpr Impl<decltype(u8_to_float)> kU8ToFloat[] = {
-    {"simd", Backend::kCpu, never, cpu::u8_to_float},
+    {"own", Backend::kCuda, cuda::why_not, cuda::u8_to_float},
+    {"simd", Backend::kCpu, unless_f32, cpu::u8_to_float},
     {"ref", Backend::kRef, never, ref::u8_to_float},
 };
 
@@ -38,7 +40,8 @@ void u8_to_float(Context& ctx, std::span<const ImageTransform> transform, const 
   door.require(from.rank() == 4 && from[3] == kChannels, "x expects (N,H,W,3), got ", from);
   door.require(to.rank() == 4, "y expects (N,P,Q,3), got ", to);
   door.expect("x", x, from, DType::kU8);
-  door.expect("y", y, {from[0], to[1], to[2], kChannels}, DType::kF32);
+  const DType dtype = y.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  door.expect("y", y, {from[0], to[1], to[2], kChannels}, dtype);
   door.require(static_cast<std::int64_t>(transform.size()) == from[0], "transform expects ",
                from[0], " entries, got ", transform.size());
   if (y.numel() == 0) return;

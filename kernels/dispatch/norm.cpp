@@ -2,6 +2,7 @@
 #include "kernels/api/norm.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/norm.h"
@@ -10,22 +11,27 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(batch_norm_fwd_train)> kBatchNormFwdTrain[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::batch_norm_fwd_train},
     {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_fwd_train},
     {"ref", Backend::kRef, never, ref::batch_norm_fwd_train},
 };
 constexpr Impl<decltype(batch_norm_fwd_eval)> kBatchNormFwdEval[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::batch_norm_fwd_eval},
     {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_fwd_eval},
     {"ref", Backend::kRef, never, ref::batch_norm_fwd_eval},
 };
 constexpr Impl<decltype(batch_norm_bwd)> kBatchNormBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::batch_norm_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::batch_norm_bwd},
     {"ref", Backend::kRef, never, ref::batch_norm_bwd},
 };
 constexpr Impl<decltype(group_norm_fwd)> kGroupNormFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::group_norm_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::group_norm_fwd},
     {"ref", Backend::kRef, never, ref::group_norm_fwd},
 };
 constexpr Impl<decltype(group_norm_bwd)> kGroupNormBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::group_norm_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::group_norm_bwd},
     {"ref", Backend::kRef, never, ref::group_norm_bwd},
 };
@@ -42,8 +48,8 @@ void check_forward(const Door& door, const Tensor& x, const Tensor& gamma, const
                    const Tensor& residual, const Tensor& y) {
   const DType dtype = check_input(door, x);
   const Shape per_channel = {channels(x.shape())};
-  door.expect("gamma", gamma, per_channel, dtype);
-  door.expect("beta", beta, per_channel, dtype);
+  door.expect("gamma", gamma, per_channel, param_dtype(dtype));
+  door.expect("beta", beta, per_channel, param_dtype(dtype));
   door.expect_or_empty("residual", residual, x.shape(), dtype);
   door.expect("y", y, x.shape(), dtype);
 }
@@ -53,10 +59,10 @@ void check_backward(const Door& door, const NormBackward& a, Activation activati
                     const Tensor& dgamma, const Tensor& dbeta) {
   const DType dtype = check_input(door, a.x);
   const Shape per_channel = {channels(a.x.shape())};
-  door.expect("gamma", a.gamma, per_channel, dtype);
-  door.expect("beta", a.beta, per_channel, dtype);
-  door.expect("mean", a.mean, statistics, dtype);
-  door.expect("inv_std", a.inv_std, statistics, dtype);
+  door.expect("gamma", a.gamma, per_channel, param_dtype(dtype));
+  door.expect("beta", a.beta, per_channel, param_dtype(dtype));
+  door.expect("mean", a.mean, statistics, param_dtype(dtype));
+  door.expect("inv_std", a.inv_std, statistics, param_dtype(dtype));
   door.expect("dy", a.dy, a.x.shape(), dtype);
   door.expect_or_empty("dy2", a.dy2, a.x.shape(), dtype);
   if (a.has_residual && activation != Activation::kNone) {
@@ -70,8 +76,8 @@ void check_backward(const Door& door, const NormBackward& a, Activation activati
                  "dresidual cannot be dy and accumulate");
   }
   if (a.param_mode != GradMode::kSkip) {
-    door.expect("dgamma", dgamma, per_channel, dtype);
-    door.expect("dbeta", dbeta, per_channel, dtype);
+    door.expect("dgamma", dgamma, per_channel, param_dtype(dtype));
+    door.expect("dbeta", dbeta, per_channel, param_dtype(dtype));
   }
 }
 
@@ -96,10 +102,10 @@ void batch_norm_fwd_train(Context& ctx, const BatchNormOptions& options, const T
   const Door door("batch_norm_fwd_train");
   check_forward(door, x, gamma, beta, residual, y);
   const Shape per_channel = gamma.shape();
-  door.expect("running_mean", running_mean, per_channel, x.dtype());
-  door.expect("running_var", running_var, per_channel, x.dtype());
-  door.expect("mean", mean, per_channel, x.dtype());
-  door.expect("inv_std", inv_std, per_channel, x.dtype());
+  door.expect("running_mean", running_mean, per_channel, param_dtype(x.dtype()));
+  door.expect("running_var", running_var, per_channel, param_dtype(x.dtype()));
+  door.expect("mean", mean, per_channel, param_dtype(x.dtype()));
+  door.expect("inv_std", inv_std, per_channel, param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("batch_norm_fwd_train", kBatchNormFwdTrain, ctx, options, x, gamma, beta, residual,
            running_mean, running_var, mean, inv_std, y);
@@ -110,8 +116,8 @@ void batch_norm_fwd_eval(Context& ctx, const BatchNormOptions& options, const Te
                          const Tensor& running_mean, const Tensor& running_var, Tensor& y) {
   const Door door("batch_norm_fwd_eval");
   check_forward(door, x, gamma, beta, residual, y);
-  door.expect("running_mean", running_mean, gamma.shape(), x.dtype());
-  door.expect("running_var", running_var, gamma.shape(), x.dtype());
+  door.expect("running_mean", running_mean, gamma.shape(), param_dtype(x.dtype()));
+  door.expect("running_var", running_var, gamma.shape(), param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("batch_norm_fwd_eval", kBatchNormFwdEval, ctx, options, x, gamma, beta, residual,
            running_mean, running_var, y);
@@ -138,8 +144,8 @@ void group_norm_fwd(Context& ctx, const GroupNormOptions& options, const Tensor&
   const Door door("group_norm_fwd");
   const Shape statistics = group_statistics(door, options, x);
   check_forward(door, x, gamma, beta, residual, y);
-  door.expect_or_empty("mean", mean, statistics, x.dtype());
-  door.expect_or_empty("inv_std", inv_std, statistics, x.dtype());
+  door.expect_or_empty("mean", mean, statistics, param_dtype(x.dtype()));
+  door.expect_or_empty("inv_std", inv_std, statistics, param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("group_norm_fwd", kGroupNormFwd, ctx, options, x, gamma, beta, residual, mean, inv_std,
            y);

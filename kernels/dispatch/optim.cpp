@@ -2,6 +2,7 @@
 #include "kernels/api/optim.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/optim.h"
@@ -10,10 +11,12 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(sgd_step)> kSgdStep[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::sgd_step},
     {"simd", Backend::kCpu, unless_f32, cpu::sgd_step},
     {"ref", Backend::kRef, never, ref::sgd_step},
 };
 constexpr Impl<decltype(adam_step)> kAdamStep[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::adam_step},
     {"simd", Backend::kCpu, unless_f32, cpu::adam_step},
     {"ref", Backend::kRef, never, ref::adam_step},
 };

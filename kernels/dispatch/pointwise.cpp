@@ -2,6 +2,7 @@
 #include "kernels/api/pointwise.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/pointwise.h"
@@ -13,46 +14,60 @@ constexpr std::int64_t kMaxDropoutRow = std::int64_t{1} << 22;
 constexpr std::uint32_t kMaxDropoutLayer = 4096;
 
 constexpr Impl<decltype(activation_fwd)> kActivationFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::activation_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::activation_fwd},
     {"ref", Backend::kRef, never, ref::activation_fwd},
 };
 constexpr Impl<decltype(activation_bwd)> kActivationBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::activation_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::activation_bwd},
     {"ref", Backend::kRef, never, ref::activation_bwd},
 };
 constexpr Impl<decltype(add_fwd)> kAddFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::add_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::add_fwd},
     {"ref", Backend::kRef, never, ref::add_fwd},
 };
 constexpr Impl<decltype(accumulate)> kAccumulate[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::accumulate},
     {"simd", Backend::kCpu, unless_f32, cpu::accumulate},
     {"ref", Backend::kRef, never, ref::accumulate},
 };
 constexpr Impl<decltype(scale)> kScale[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::scale},
     {"simd", Backend::kCpu, unless_f32, cpu::scale},
     {"ref", Backend::kRef, never, ref::scale},
 };
 constexpr Impl<decltype(copy)> kCopy[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::copy},
     {"simd", Backend::kCpu, never, cpu::copy},
     {"ref", Backend::kRef, never, ref::copy},
 };
+constexpr Impl<decltype(cast)> kCast[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::cast},
+};
 constexpr Impl<decltype(concat_fwd)> kConcatFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::concat_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::concat_fwd},
     {"ref", Backend::kRef, never, ref::concat_fwd},
 };
 constexpr Impl<decltype(concat_bwd)> kConcatBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::concat_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::concat_bwd},
     {"ref", Backend::kRef, never, ref::concat_bwd},
 };
 constexpr Impl<decltype(dropout)> kDropout[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::dropout},
     {"simd", Backend::kCpu, unless_f32, cpu::dropout},
     {"ref", Backend::kRef, never, ref::dropout},
 };
 constexpr Impl<decltype(subsample_pad_fwd)> kSubsamplePadFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::subsample_pad_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::subsample_pad_fwd},
     {"ref", Backend::kRef, never, ref::subsample_pad_fwd},
 };
 constexpr Impl<decltype(subsample_pad_bwd)> kSubsamplePadBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::subsample_pad_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::subsample_pad_bwd},
     {"ref", Backend::kRef, never, ref::subsample_pad_bwd},
 };
@@ -134,6 +149,16 @@ void copy(Context& ctx, const Tensor& x, Tensor& y) {
   door.expect("y", y, x.shape(), x.dtype());
   if (x.numel() == 0) return;
   dispatch("copy", kCopy, ctx, x, y);
+}
+
+void cast(Context& ctx, const Tensor& x, Tensor& y) {
+  const Door door("cast");
+  const DType from = door.floating("x", x);
+  const bool narrowing = from == DType::kF32;
+  door.require(narrowing || from == DType::kBF16, "x expects f32 or bf16, got ", name(from));
+  door.expect("y", y, x.shape(), narrowing ? DType::kBF16 : DType::kF32);
+  if (x.numel() == 0) return;
+  dispatch("cast", kCast, ctx, x, y);
 }
 
 void concat_fwd(Context& ctx, std::span<const Tensor> x, Tensor& y) {

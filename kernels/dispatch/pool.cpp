@@ -2,6 +2,7 @@
 #include "kernels/api/pool.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/pool.h"
@@ -12,26 +13,32 @@ namespace {
 constexpr int kMaxWindow = 15;  // a place in the window is one byte
 
 constexpr Impl<decltype(max_pool_fwd)> kMaxPoolFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::max_pool_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::max_pool_fwd},
     {"ref", Backend::kRef, never, ref::max_pool_fwd},
 };
 constexpr Impl<decltype(max_pool_bwd)> kMaxPoolBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::max_pool_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::max_pool_bwd},
     {"ref", Backend::kRef, never, ref::max_pool_bwd},
 };
 constexpr Impl<decltype(avg_pool_fwd)> kAvgPoolFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::avg_pool_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::avg_pool_fwd},
     {"ref", Backend::kRef, never, ref::avg_pool_fwd},
 };
 constexpr Impl<decltype(avg_pool_bwd)> kAvgPoolBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::avg_pool_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::avg_pool_bwd},
     {"ref", Backend::kRef, never, ref::avg_pool_bwd},
 };
 constexpr Impl<decltype(global_avg_pool_fwd)> kGlobalAvgPoolFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::global_avg_pool_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::global_avg_pool_fwd},
     {"ref", Backend::kRef, never, ref::global_avg_pool_fwd},
 };
 constexpr Impl<decltype(global_avg_pool_bwd)> kGlobalAvgPoolBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::global_avg_pool_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::global_avg_pool_bwd},
     {"ref", Backend::kRef, never, ref::global_avg_pool_bwd},
 };

@@ -2,6 +2,7 @@
 #include "kernels/api/reduce.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/reduce.h"
@@ -10,6 +11,7 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(sum_squares)> kSumSquares[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::sum_squares},
     {"simd", Backend::kCpu, unless_f32, cpu::sum_squares},
     {"ref", Backend::kRef, never, ref::sum_squares},
 };

@@ -2,6 +2,7 @@
 #include "kernels/api/rows.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/rows.h"
@@ -10,17 +11,21 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(gather_rows)> kGatherRows[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::gather_rows},
     {"simd", Backend::kCpu, never, cpu::gather_rows},
     {"ref", Backend::kRef, never, ref::gather_rows},
 };
 constexpr Impl<decltype(compact_rows)> kCompactRows[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::compact_rows},
     {"simd", Backend::kCpu, never, cpu::compact_rows},
     {"ref", Backend::kRef, never, ref::compact_rows},
 };
 constexpr Impl<decltype(project_out_rows)> kProjectOutRows[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::project_out_rows},
     {"ref", Backend::kRef, never, ref::project_out_rows},
 };
 constexpr Impl<decltype(scatter_add_rows)> kScatterAddRows[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::scatter_add_rows},
     {"simd", Backend::kCpu, unless_f32, cpu::scatter_add_rows},
     {"ref", Backend::kRef, never, ref::scatter_add_rows},
 };

@@ -2,6 +2,7 @@
 #include "kernels/api/softmax_xent.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
 #include "kernels/ref/softmax_xent.h"
@@ -10,17 +11,21 @@ namespace graft::kernels {
 namespace {
 
 constexpr Impl<decltype(softmax_xent_fwd)> kSoftmaxXentFwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax_xent_fwd},
     {"simd", Backend::kCpu, unless_f32, cpu::softmax_xent_fwd},
     {"ref", Backend::kRef, never, ref::softmax_xent_fwd},
 };
 constexpr Impl<decltype(softmax_xent_bwd)> kSoftmaxXentBwd[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax_xent_bwd},
     {"simd", Backend::kCpu, unless_f32, cpu::softmax_xent_bwd},
     {"ref", Backend::kRef, never, ref::softmax_xent_bwd},
 };
 constexpr Impl<decltype(softmax_scores)> kSoftmaxScores[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax_scores},
     {"ref", Backend::kRef, never, ref::softmax_scores},
 };
 constexpr Impl<decltype(softmax)> kSoftmax[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::softmax},
     {"simd", Backend::kCpu, unless_f32, cpu::softmax},
     {"ref", Backend::kRef, never, ref::softmax},
 };
@@ -51,7 +56,7 @@ void softmax_xent_fwd(Context& ctx, double smoothing, const Tensor& logits, cons
                       Tensor& loss, Tensor& correct) {
   const Door door("softmax_xent_fwd");
   check_xent(door, ctx, smoothing, logits, label);
-  door.expect("loss", loss, {logits.shape()[0]}, logits.dtype());
+  door.expect("loss", loss, {logits.shape()[0]}, param_dtype(logits.dtype()));
   door.expect_or_empty("correct", correct, {logits.shape()[0]}, DType::kU8);
   if (logits.numel() == 0) return;
   dispatch("softmax_xent_fwd", kSoftmaxXentFwd, ctx, smoothing, logits, label, loss, correct);
@@ -62,7 +67,7 @@ void softmax_xent_bwd(Context& ctx, double smoothing, const Tensor& logits, cons
   if (mode == GradMode::kSkip) return;
   const Door door("softmax_xent_bwd");
   check_xent(door, ctx, smoothing, logits, label);
-  door.expect("weight", weight, {logits.shape()[0]}, logits.dtype());
+  door.expect("weight", weight, {logits.shape()[0]}, param_dtype(logits.dtype()));
   door.expect("dlogits", dlogits, logits.shape(), logits.dtype());
   if (logits.numel() == 0) return;
   dispatch("softmax_xent_bwd", kSoftmaxXentBwd, ctx, smoothing, logits, label, weight, mode,
@@ -73,8 +78,8 @@ void softmax_scores(Context& ctx, const Tensor& logits, const Tensor& label, Ten
                     Tensor& gradient_norm) {
   const Door door("softmax_scores");
   check_xent(door, ctx, 0, logits, label);
-  door.expect("confidence", confidence, {logits.shape()[0]}, logits.dtype());
-  door.expect("gradient_norm", gradient_norm, {logits.shape()[0]}, logits.dtype());
+  door.expect("confidence", confidence, {logits.shape()[0]}, param_dtype(logits.dtype()));
+  door.expect("gradient_norm", gradient_norm, {logits.shape()[0]}, param_dtype(logits.dtype()));
   if (logits.numel() == 0) return;
   dispatch("softmax_scores", kSoftmaxScores, ctx, logits, label, confidence, gradient_norm);
 }

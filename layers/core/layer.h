@@ -30,7 +30,7 @@ enum class Phase : std::uint8_t {
 struct SavedSpec {
   std::string_view name;
   Shape shape;
-  DType dtype;     ///< kF32 stands for the graph's floating type
+  DType dtype;     ///< kF32 stands for the graph's floating type, f32 if that is bf16
   int batch_axis;  ///< 0, or -1: not per row
 };
 
@@ -45,6 +45,7 @@ struct LayerPlan {
   int backward_in_place = -1;    ///< index of the input whose dx may share memory with dy, or -1
   bool accepts_dy2 = false;      ///< backward can take a second gradient contribution
   DType dtype = DType::kF32;     ///< of y; kF32 stands for the graph's floating type
+  bool exact = false;            ///< y is a loss: f32 in a graph of bf16
 };
 
 /// Which examples the rows are: dropout is keyed by them. Spans may be empty where no layer asks.

@@ -20,7 +20,7 @@ LayerPlan CrossEntropy::plan(std::span<const Shape> x) const {
   GRAFT_CHECK_EQ(x.size(), 2u, "CrossEntropy inputs");
   GRAFT_CHECK(x[0].rank() == 2 && x[1].rank() == 1 && x[0][0] == x[1][0], "CrossEntropy: logits ",
               x[0], ", label ", x[1]);
-  return {.y = x[1], .keeps_x = true, .saved = {{"correct", x[1], DType::kU8, 0}}};
+  return {.y = x[1], .keeps_x = true, .saved = {{"correct", x[1], DType::kU8, 0}}, .exact = true};
 }
 
 std::int64_t CrossEntropy::flops(std::span<const Shape> x) const { return 5 * x[0].numel(); }

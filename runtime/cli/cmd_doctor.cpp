@@ -36,22 +36,21 @@ double memory_gib() {
 
 std::string cuda_version(int v) { return fmt::format("{}.{}", v / 1000, v % 1000 / 10); }
 
+std::string library_version(int v) {
+  return fmt::format("{}.{}.{}", v / 10000, v % 10000 / 100, v % 100);
+}
+
 void examine_cuda(std::vector<Finding>& findings) {
   const CudaProbe cuda = probe_cuda();
-  if (!cuda.built) {
-    findings.push_back({"CUDA", "not in this build",
-                        "only for --device cuda: install the CUDA toolkit, then "
-                        "cmake --preset cuda && cmake --build --preset cuda"});
-    return;
-  }
-  findings.push_back({"CUDA runtime", cuda_version(cuda.runtime_version), ""});
-  if (cuda.driver_version == 0) {
+  const auto libraries = kernels::cuda_backend_info();
+  if (cuda.built) {
+    findings.push_back({"CUDA toolkit", cuda_version(cuda.runtime_version), ""});
+    findings.push_back({"cuDNN", library_version(libraries.cudnn), ""});
+    findings.push_back({"cuBLASLt", library_version(libraries.cublaslt), ""});
     findings.push_back(
-        {"NVIDIA driver", "none", "only for --device cuda: install the NVIDIA driver"});
-  } else if (cuda.driver_version < cuda.runtime_version) {
-    findings.push_back({"NVIDIA driver", "supports CUDA " + cuda_version(cuda.driver_version),
-                        "too old for CUDA " + cuda_version(cuda.runtime_version) +
-                            ": upgrade the driver, or build with an older toolkit"});
+        {"NVIDIA driver",
+         cuda.driver_version == 0 ? "none" : "supports CUDA " + cuda_version(cuda.driver_version),
+         ""});
   }
   for (const auto& d : cuda.devices) {
     findings.push_back({"GPU",
@@ -59,7 +58,9 @@ void examine_cuda(std::vector<Finding>& findings) {
                                     d.minor, static_cast<double>(d.memory_bytes) / (1 << 30)),
                         ""});
   }
-  findings.push_back({"--device cuda", "unavailable", cuda.reason});
+  const bool works = cuda.reason.empty();
+  findings.push_back({"--device cuda", works ? "available" : "unavailable: " + cuda.reason,
+                      works ? "" : "only for --device cuda: " + cuda.mend});
 }
 
 std::vector<Finding> examine() {

@@ -43,6 +43,7 @@ std::vector<Command> add_run(CLI::App& root);
 /// `graft ctl` and `graft top`.
 std::vector<Command> add_ctl(CLI::App& root);
 std::vector<Command> add_dispatch(CLI::App& root);
+std::vector<Command> add_check(CLI::App& root);
 std::vector<Command> add_doctor(CLI::App& root);
 std::vector<Command> add_version(CLI::App& root);
 

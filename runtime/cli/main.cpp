@@ -110,6 +110,7 @@ int run(int argc, char** argv) {
   add(add_ctl(root));
   add(add_events(root));
   add(add_dispatch(root));
+  add(add_check(root));
   add(add_doctor(root));
   add(add_version(root));
   try {

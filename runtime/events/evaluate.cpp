@@ -49,11 +49,35 @@ bool overlap(const FrameSpan& a, const FrameSpan& b) {
   return a.first <= b.last && b.first <= a.last;
 }
 
-std::int64_t count_in(const FrameSpan& span, std::span<const FrameLabel> labels, FrameLabel what) {
-  const auto size = static_cast<std::int64_t>(labels.size());
-  const auto begin = std::clamp<std::int64_t>(span.first, 0, size);
-  const auto end = std::clamp<std::int64_t>(span.last + 1, begin, size);
-  return std::count(labels.begin() + begin, labels.begin() + end, what);
+/// What the known frames of a detected event are.
+struct Covered {
+  std::int64_t positives = 0, negatives = 0;
+  std::int64_t stretches = 0;  ///< of negative frames in a row, as long as a true event
+};
+
+/// `true_frames` / `n_events` is the mean length of a true event.
+Covered covered_by(const FrameSpan& span, std::span<const FrameLabel> labels,
+                   std::int64_t true_frames, std::int64_t n_events) {
+  Covered out;
+  std::int64_t in_row = 0;
+  const auto end_row = [&] {
+    // floor(in_row / mean length), in whole numbers.
+    if (true_frames > 0) out.stretches += in_row * n_events / true_frames;
+    in_row = 0;
+  };
+  const auto last = std::min(span.last, static_cast<std::int64_t>(labels.size()) - 1);
+  for (std::int64_t i = std::max<std::int64_t>(span.first, 0); i <= last; ++i) {
+    const FrameLabel label = labels[static_cast<std::size_t>(i)];
+    if (label == FrameLabel::kNegative) {
+      ++out.negatives;
+      ++in_row;
+      continue;
+    }
+    if (label == FrameLabel::kPositive) ++out.positives;
+    end_row();
+  }
+  end_row();
+  return out;
 }
 
 /// Frames from the beginning of a true event to its first announcement; none if it was not found.
@@ -148,14 +172,10 @@ EventScore score_events(std::span<const DetectedEvent> detected,
     delays += *delay;
   }
   for (const DetectedEvent& d : detected) {
-    const std::int64_t positives = count_in(d.span, labels, FrameLabel::kPositive);
-    const std::int64_t negatives = count_in(d.span, labels, FrameLabel::kNegative);
-    if (positives + negatives == 0) continue;
+    const Covered covered = covered_by(d.span, labels, true_frames, score.true_events);
+    if (covered.positives + covered.negatives == 0) continue;
     ++score.detected;
-    // floor(negatives / mean length), in whole numbers.
-    const std::int64_t stretches =
-        true_frames == 0 ? 0 : negatives * score.true_events / true_frames;
-    score.false_alarms += std::max<std::int64_t>(stretches, positives == 0 ? 1 : 0);
+    score.false_alarms += std::max<std::int64_t>(covered.stretches, covered.positives == 0 ? 1 : 0);
   }
   if (score.found + score.false_alarms > 0) {
     score.precision =

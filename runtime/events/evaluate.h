@@ -56,13 +56,13 @@ struct EventScore {
 };
 
 /// Scores as mainstream.md section 1 counts: a true event is found if a detected event overlaps it,
-/// however often; an alarm is false once for each stretch of negative frames as long as a true
-/// event that it covers. So of a detected event that covers n negative frames, with L the mean
-/// length of the true events, floor(n / L) alarms are false, and at least one if it overlaps no
-/// true event. (An application that is always on finds everything at a precision of the share of
-/// the events, as in the model, not of 1.) Detected events without a known frame do not count. The
-/// delay of a found event is from its first frame to the first announcement of an event that
-/// overlaps it, 0 if that came earlier.
+/// however often; an alarm is false once for each stretch of negative frames, as long as a true
+/// event, that it covers. So with L the mean length of the true events, n negative frames in a row
+/// within a detected event make floor(n / L) false alarms, and a detected event that overlaps no
+/// true event makes at least one. (An application that is always on finds everything at a precision
+/// of the share of the events, as in the model, not of 1.) Detected events without a known frame do
+/// not count. The delay of a found event is from its first frame to the first announcement of an
+/// event that overlaps it, 0 if that came earlier.
 [[nodiscard]] EventScore score_events(std::span<const DetectedEvent> detected,
                                       std::span<const FrameLabel> labels);
 

@@ -170,6 +170,11 @@ Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
                    .calibration = std::to_string(calibration.images()) + " images"};
   Model out(ctx, std::move(header));
   ParamDerivation(form.derived, model.inference_net().params(), out.params()).run(ctx);
+  for (const auto& e : out.params().entries()) {
+    // Those of values that are f32 or not there are never read, but a scale is not 0.
+    const bool of_value = e.name.ends_with("_scale") && !e.name.ends_with(".w_scale");
+    if (of_value) *e.value.ptr<float>() = 1;
+  }
   for (const Int8Graph::Scale& scale : form.scales) {
     const Int8Graph::Value& value = form.values[scale.value];
     const float range = calibration.of(value.node).range(method, static_cast<int>(value.levels));

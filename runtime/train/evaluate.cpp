@@ -22,8 +22,7 @@ Evaluation evaluate(Network& network, const data::DatasetPtr& dataset,
   while (const data::Batch* b = loader.next()) {
     loss.resize(b->ids.size());
     correct.resize(b->ids.size());
-    network.score({b->x, b->y, b->ids, b->epochs}, Phase::kEval,
-                  {.losses = loss, .correct = correct});
+    network.score(network.rows_of(*b), Phase::kEval, {.losses = loss, .correct = correct});
     loss_sum = std::accumulate(loss.begin(), loss.end(), loss_sum);
     right = std::accumulate(correct.begin(), correct.end(), right);
     result.examples += b->size();

@@ -22,7 +22,7 @@ std::vector<std::int64_t> ids_of(const data::Dataset& dataset, std::int64_t pari
 }
 
 /// False if the process was asked to stop.
-bool train(SelectiveStep& step, data::Loader& loader, std::int64_t epochs) {
+bool train(Network& network, SelectiveStep& step, data::Loader& loader, std::int64_t epochs) {
   for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
     step.reset_epoch();
     loader.start(static_cast<std::uint32_t>(epoch));
@@ -31,7 +31,7 @@ bool train(SelectiveStep& step, data::Loader& loader, std::int64_t epochs) {
       if (StopSignal::requested()) return false;
       const double size = static_cast<double>(loader.epoch_size());
       const bool last = loader.cursor() == loader.epoch_size();
-      step.run({batch->x, batch->y, batch->ids, batch->epochs}, last,
+      step.run(network.rows_of(*batch), last,
                static_cast<double>(epoch) + static_cast<double>(cursor) / size);
       cursor = loader.cursor();
     }
@@ -52,8 +52,7 @@ std::vector<float> losses_of(Network& network, const data::DatasetPtr& dataset,
   std::vector<float> losses;
   while (const data::Batch* batch = loader.next()) {
     losses.resize(batch->ids.size());
-    network.score({batch->x, batch->y, batch->ids, batch->epochs}, Phase::kEval,
-                  {.losses = losses});
+    network.score(network.rows_of(*batch), Phase::kEval, {.losses = losses});
     for (std::size_t i = 0; i < losses.size(); ++i) {
       by_id[static_cast<std::size_t>(batch->ids[i])] = losses[i];
     }
@@ -83,7 +82,7 @@ std::optional<IrreducibleLosses> irreducible_losses(Context& ctx, const Graph& g
                       .image = {1, size.height, size.width, 3}});
   data::Loader loader(
       half, {.batch = options.batch, .seed = options.seed, .augment = options.train_augment});
-  if (!train(step, loader, options.epochs)) return std::nullopt;
+  if (!train(network, step, loader, options.epochs)) return std::nullopt;
   const Counters cost{.forward_select = std::ssize(other),
                       .forward_train = step.counters().forward_train,
                       .backprops = step.counters().backprops};

@@ -40,7 +40,7 @@ Network::Network(Context& ctx, const Graph& graph, const Options& options)
       params_(ctx, graph.param_specs(), DType::kF32),
       executor_(ctx, graph, params_,
                 {.max_batch = options.max_batch,
-                 .dtype = DType::kF32,
+                 .dtype = options.precision,
                  .loss = graph.output("loss"),
                  .tape = options.cache == CacheMode::kReuse ? Tape::kCompactable : Tape::kWhole,
                  .row_sparse_norm = options.row_sparse_norm}),
@@ -51,6 +51,10 @@ Network::Network(Context& ctx, const Graph& graph, const Options& options)
       loss_(graph.output("loss")),
       weight_(Tensor::allocate(ctx.memory(), {options.max_batch})) {
   params_.initialise(ctx, options.seed);
+  if (options.precision == DType::kBF16) {
+    image_bf16_ = Tensor::allocate(
+        ctx.memory(), graph.node(image_).shape.with_batch(options.max_batch), DType::kBF16);
+  }
   if (options.cache != CacheMode::kReuse) return;
   const ExecutionPlan& plan = executor_.training_plan();
   if (!plan.row_separable && options.row_sparse_norm == RowSparseNorm::kRefuse) {
@@ -65,8 +69,27 @@ Network::Network(Context& ctx, const Graph& graph, const Options& options)
   }
 }
 
+Network::Rows Network::rows_of(const data::Batch& batch) {
+  if (ctx_.queue() == nullptr) return {batch.x, batch.y, batch.ids, batch.epochs};
+  if (staged_x_.empty()) {
+    staged_x_ = Tensor::allocate(ctx_.memory(), batch.x.shape().with_batch(options_.max_batch));
+    staged_y_ = Tensor::allocate(ctx_.memory(), {options_.max_batch}, DType::kI32);
+  }
+  Rows rows{staged_x_.rows(0, batch.size()), staged_y_.rows(0, batch.size()), batch.ids,
+            batch.epochs};
+  copy_from_host(ctx_, batch.x.data(), rows.x);
+  copy_from_host(ctx_, batch.y.data(), rows.y);
+  return rows;
+}
+
 void Network::bind(const Rows& rows) {
-  executor_.bind(image_, rows.x);
+  if (image_bf16_.empty()) {
+    executor_.bind(image_, rows.x);
+  } else {
+    Tensor x = image_bf16_.rows(0, rows.x.shape()[0]);
+    kernels::cast(ctx_, rows.x, x);
+    executor_.bind(image_, x);
+  }
   executor_.bind(label_, rows.y);
 }
 

@@ -11,6 +11,7 @@
 #include "graph/exec/activation_cache.h"
 #include "graph/exec/executor.h"
 #include "layers/optim/optimizer.h"
+#include "runtime/data/batch.h"
 #include "runtime/train/time_split.h"
 
 namespace graft::train {
@@ -22,13 +23,14 @@ class Network {
   struct Options {
     std::int64_t max_batch = 128;
     OptimizerOptions optimizer;
-    std::uint64_t seed = 0;  ///< of the initial weights and of dropout
+    std::uint64_t seed = 0;         ///< of the initial weights and of dropout
+    DType precision = DType::kF32;  ///< of activations; kBF16 on Backend::kCuda only
     CacheMode cache = CacheMode::kRecompute;
     /// With kReuse: how batch norm is back-propagated on some of its rows.
     RowSparseNorm row_sparse_norm = RowSparseNorm::kRefuse;
   };
   /// Throws Error(kUsage) naming the first layer that couples the rows of a batch if `cache` is
-  /// kReuse and row_sparse_norm kRefuse.
+  /// kReuse and row_sparse_norm kRefuse, or if the backend has no training in `precision`.
   Network(Context& ctx, const Graph& graph, const Options& options);
 
   /// Examples of a batch and who they are. x (N,H,W,3) f32 and y (N) i32 on the context's device.
@@ -37,6 +39,10 @@ class Network {
     std::span<const std::int64_t> ids;
     std::span<const std::uint32_t> epochs;
   };
+
+  /// Rows of a batch in host memory: its own tensors where the context computes on the host, else
+  /// copies on the device that hold until the next call, of at most max_batch rows.
+  [[nodiscard]] Rows rows_of(const data::Batch& batch);
 
   /// Where the scores of rows go: one element a row each, or empty where they are not wanted.
   struct Scores {
@@ -97,6 +103,8 @@ class Network {
   Optimizer optimizer_;
   ValueId image_, label_, logits_, loss_;
   Tensor weight_;                      // (max_batch)
+  Tensor image_bf16_;                  // (max_batch, H, W, 3), with kBF16
+  Tensor staged_x_, staged_y_;         // of rows_of(), on a device
   Tensor confidence_, gradient_norm_;  // (max_batch), once somebody asks
   std::vector<ParamId> projected_;     // filters whose gradient loses its part along them
 

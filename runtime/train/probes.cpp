@@ -43,8 +43,6 @@ void for_batches(const data::DatasetPtr& dataset, std::span<const std::int64_t> 
   }
 }
 
-Network::Rows rows_of(const data::Batch& b) { return {b.x, b.y, b.ids, b.epochs}; }
-
 /// Softmax probability of class `label` among the logits of one row.
 double probability(std::span<const float> logits, std::int32_t label) {
   const double top = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
@@ -135,7 +133,7 @@ Json Probes::confidence(int epoch) {
   std::vector<std::uint8_t> correct;
   for_batches(test_, test_sample_, options_.test_augment, options_.batch, [&](const auto& b) {
     correct.resize(b.ids.size());
-    network_.score(rows_of(b), Phase::kEval, {.losses = {}, .correct = correct});
+    network_.score(network_.rows_of(b), Phase::kEval, {.losses = {}, .correct = correct});
     const Tensor out = network_.executor().value(network_.graph().output("logits"));
     logits.resize(static_cast<std::size_t>(out.numel()));
     copy_to_host(network_.context(), out, logits.data());
@@ -175,8 +173,9 @@ std::vector<std::vector<float>> Probes::gradient(std::span<const std::int64_t> i
   const std::vector<float> weights(ids.size(), 1 / static_cast<float>(ids.size()));
   Tensor weight = Tensor::allocate(ctx.memory(), {b.size()});
   copy_from_host(ctx, weights.data(), weight);
-  executor.bind(network_.graph().find("image"), b.x);
-  executor.bind(network_.graph().find("label"), b.y);
+  const Network::Rows inputs = network_.rows_of(b);
+  executor.bind(network_.graph().find("image"), inputs.x);
+  executor.bind(network_.graph().find("label"), inputs.y);
   executor.forward(Phase::kTrain, rows);
   executor.backward(weight, rows);
   std::vector<std::vector<float>> out;
@@ -196,7 +195,7 @@ Json Probes::gradient_similarity(int epoch) {
   const std::vector<std::uint32_t> epochs(ids.size(), seen_epoch);
   const data::Batch batch =
       data::make_batch(train_, ids, epochs, options_.train_augment, options_.seed);
-  network_.score(rows_of(batch), Phase::kEval, {.losses = losses});
+  network_.score(network_.rows_of(batch), Phase::kEval, {.losses = losses});
   nan_is_worst(losses);
   std::vector<std::size_t> order(ids.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -226,7 +225,8 @@ std::vector<float> Probes::sample_losses() {
   for_batches(train_, sample_, options_.test_augment, options_.batch, [&](const auto& b) {
     const std::size_t before = losses.size();
     losses.resize(before + b.ids.size());
-    network_.score(rows_of(b), Phase::kEval, {.losses = std::span(losses).subspan(before)});
+    network_.score(network_.rows_of(b), Phase::kEval,
+                   {.losses = std::span(losses).subspan(before)});
   });
   nan_is_worst(losses);
   return losses;

@@ -11,12 +11,31 @@
 
 namespace graft::train {
 
+namespace {
+
+void check_precision(const TrainOptions& options, const Context& ctx) {
+  if (options.precision == "f32") return;
+  if (ctx.backend() != Backend::kCuda) {
+    fail(Errc::kUsage, "--precision ", options.precision, ": the ", name(ctx.backend()),
+         " backend trains in f32 only, it has no bf16 kernels; use --device cuda, or --precision "
+         "f32");
+  }
+  if (options.probes != "none") {
+    fail(Errc::kUsage, "--precision ", options.precision, " with --probes ", options.probes,
+         ": probes read f32 values; use --probes none, or --precision f32");
+  }
+}
+
+}  // namespace
+
 std::vector<RunResult> run_training(const TrainOptions& options) {
   namespace fs = std::filesystem;
   // With a scoring thread of its own, selection gets the smaller half of the budget.
   const int budget = thread_budget(options.threads);
   const auto ctx =
       make_context(options.device, options.pipeline >= 0 ? std::max(1, (budget + 1) / 2) : budget);
+  check_precision(options, *ctx);
+  ctx->set_vendor_choice({.deterministic = options.deterministic, .autotune = options.autotune});
   std::vector<RunResult> results;
   for (int i = 0; i < options.seeds; ++i) {
     TrainOptions one = options;

@@ -82,6 +82,7 @@ void TrainOptions::check() const {
   one_of("sampler-preset", sampler_preset, {"paper", "default"});
   one_of("label-noise-kind", label_noise_kind, {"uniform_flip", "permute_prefix"});
   one_of("device", device, {"cpu", "cuda", "auto"});
+  one_of("precision", precision, {"f32", "bf16"});
   one_of("optimizer", optimizer, {"sgd", "adam", "adamw"});
   in_range("epochs", epochs, 1, 1'000'000);
   in_range<std::int64_t>("batch", batch, 1, 65'536);

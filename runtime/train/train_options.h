@@ -66,6 +66,9 @@ struct TrainOptions {
   int seeds = 1;
   int threads = 0;
   std::string device = "auto";
+  std::string precision = "f32";
+  bool deterministic = false;
+  bool autotune = false;
   std::int64_t checkpoint_every = 0;
   double checkpoint_seconds = 60;
   std::int64_t loader_mib = 64;
@@ -172,6 +175,12 @@ struct TrainOptions {
     v("seeds", seeds, Scope::kLocal, "repeat with seed, seed+1, ...: mean, sd and 95 % interval");
     v("threads", threads, Scope::kLocal, "compute threads; 0: all cores");
     v("device", device, Scope::kLocal, "cpu, cuda or auto; cuda never runs on the CPU");
+    v("precision", precision, Scope::kLocal,
+      "of activations in training: f32, or bf16 (cuda only; weights, losses and sums stay f32)");
+    v("deterministic", deterministic, Scope::kLocal,
+      "cuda: only library kernels that repeat bit for bit; the CPU always does");
+    v("autotune", autotune, Scope::kLocal,
+      "cuda: measure a convolution's candidates on first use instead of asking a heuristic");
     v("checkpoint_every", checkpoint_every, Scope::kLocal,
       "updates between checkpoints; 0: by time");
     v("checkpoint_seconds", checkpoint_seconds, Scope::kLocal, "seconds between checkpoints");

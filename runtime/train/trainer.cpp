@@ -165,6 +165,7 @@ Network::Options Trainer::network_options() const {
                         .nesterov = options_.nesterov,
                         .weight_decay = options_.weight_decay},
           .seed = options_.seed,
+          .precision = options_.precision == "bf16" ? DType::kBF16 : DType::kF32,
           .cache = parse_cache_mode(options_.cache),
           .row_sparse_norm = parse_row_sparse_norm(options_.cache_bn)};
 }
@@ -329,8 +330,7 @@ bool Trainer::run_epoch() {
     if (batch == nullptr) return true;
     const double size = static_cast<double>(loader_->epoch_size());
     const bool last = loader_->cursor() == loader_->epoch_size();
-    step_->run({batch->x, batch->y, batch->ids, batch->epochs}, last,
-               epoch_ + static_cast<double>(cursor_) / size);
+    step_->run(network_->rows_of(*batch), last, epoch_ + static_cast<double>(cursor_) / size);
     cursor_ = loader_->cursor();
     show_progress();
     if (budget_spent()) return true;
@@ -355,7 +355,7 @@ void Trainer::refresh_scores() {
   data::Loader loader(data_.train, {.batch = options_.batch, .augment = data_.test_augment});
   loader.start(static_cast<std::uint32_t>(epoch_), epoch_plan_.refresh);
   while (const data::Batch* batch = loader.next()) {
-    step_->refresh({batch->x, batch->y, batch->ids, batch->epochs});
+    step_->refresh(network_->rows_of(*batch));
   }
 }
 
@@ -479,7 +479,12 @@ std::unique_ptr<Context> make_context(const std::string& device, int threads) {
   const int budget = thread_budget(threads);
   if (device == "cuda") return std::make_unique<Context>(Backend::kCuda, budget);
   if (device == "auto") {
-    log::info("device: cpu with {} threads ({})", budget, probe_cuda().reason);
+    const CudaProbe cuda = probe_cuda();
+    if (cuda.reason.empty()) {
+      log::info("device: cuda ({})", cuda.devices.front().name);
+      return std::make_unique<Context>(Backend::kCuda, budget);
+    }
+    log::info("device: cpu with {} threads ({})", budget, cuda.reason);
   }
   return std::make_unique<Context>(Backend::kCpu, budget);
 }

@@ -100,7 +100,10 @@ void Trainer::refill_queue(const Json& queue) {
     const data::Batch rows =
         data::make_batch(data_.train, std::span(state.ids).subspan(i, n),
                          std::span(state.epochs).subspan(i, n), data_.train_augment, options_.seed);
-    for (std::int64_t r = 0; r < rows.size(); ++r) slots.push_back(step_->put(rows.x, rows.y, r));
+    const Network::Rows staged = network_->rows_of(rows);
+    for (std::int64_t r = 0; r < rows.size(); ++r) {
+      slots.push_back(step_->put(staged.x, staged.y, r));
+    }
   }
   step_->queue().restore(state, slots);
 }

@@ -16,9 +16,9 @@ class Models(GraftTest):
         self.image = self.folder / "x.png"
         self.image.write_bytes(png(40, 30, (200, 30, 90)))
 
-    def train_and_import(self):
+    def train_and_import(self, *more):
         run = self.folder / "run"
-        self.train(run)
+        self.train(run, *more)
         self.graft("import", run, "--out", self.model)
         return run
 
@@ -113,13 +113,13 @@ class Models(GraftTest):
         self.assertAlmostEqual(report["points_lost"], 100 - report["int8"]["agreement"])
 
     def test_quantize_refuses_above_the_gate_and_writes_nothing(self):
-        self.train_and_import()
-        # Ranges from one black picture fit nothing else.
-        black = self.folder / "black"
-        black.mkdir()
-        (black / "0.png").write_bytes(png(40, 30, (0, 0, 0)))
+        self.train_and_import("--epochs", 10)
+        # The ranges of one grey picture, near the mean, cut everything else off.
+        grey = self.folder / "grey"
+        grey.mkdir()
+        (grey / "0.png").write_bytes(png(40, 30, (120, 120, 120)))
         _, err = self.quantize("--validate", "synthetic:train=64,test=200", "--gate", 0, "--methods", "minmax",
-                               data=f"folder:{black}", code=GATE)
+                               data=f"folder:{grey}", code=GATE)
         self.assert_names(err, "top-1 %", "points of top-1", "nothing is written", "--gate")
         self.assertFalse(self.int8.exists())
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import unittest
 
-from graft_cli import CONFIG, UNAVAILABLE, USAGE, GraftTest, binary, clean_environment
+from graft_cli import CONFIG, GATE, UNAVAILABLE, USAGE, GraftTest, binary, clean_environment
 
 
 class Usage(GraftTest):
@@ -69,6 +69,42 @@ class Usage(GraftTest):
             self.skipTest("this build and machine have CUDA")
         _, err = self.train(self.folder / "run", "--device", "cuda", code=UNAVAILABLE)
         self.assertIn("CUDA", err)
+        self.assertIn("to mend:", err)
+
+    def test_doctor_says_what_cuda_lacks_and_what_mends_it(self):
+        findings = {f["what"]: f for f in json.loads(self.graft("doctor", "--json")[0])}
+        cuda = findings["--device cuda"]
+        if self.cuda_is_there():
+            self.assertEqual(cuda["mend"], "")
+        else:
+            self.assertIn("unavailable", cuda["found"])
+            self.assertNotEqual(cuda["mend"], "")
+
+    def test_bf16_on_the_cpu_is_refused_with_its_reason(self):
+        _, err = self.train(self.folder / "run", "--device", "cpu", "--precision", "bf16",
+                            code=USAGE)
+        self.assert_names(err, "--precision bf16", "f32 only", "--device cuda")
+
+    def test_check_compares_two_backends_layer_by_layer(self):
+        out, _ = self.graft("check", "--backends", "cpu,ref", "--model", "resnet8", "--batch", 2,
+                            "--image", 16, "--json")
+        report = json.loads(out)
+        self.assertTrue(report["agrees"])
+        self.assertIsNone(report["first_disagreement"])
+        self.assertGreater(len(report["layers"]), 10)
+        self.assertTrue(any(layer["backward"] is not None for layer in report["layers"]))
+        out, err = self.graft("check", "--backends", "cpu,ref", "--model", "resnet8", "--batch", 2,
+                              "--image", 16, "--tolerance", "1e-12", code=GATE)
+        self.assert_names(err, "disagree", "1e-12")
+
+    def test_check_refuses_wrong_backends(self):
+        for text, names in [("cpu", ["two"]), ("cpu,tpu", ["tpu", "cuda"]),
+                            ("cpu,cpu", ["different"])]:
+            with self.subTest(backends=text):
+                _, err = self.graft("check", "--backends", text, "--model", "resnet8", code=USAGE)
+                self.assert_names(err, *names)
+        if not self.cuda_is_there():
+            self.graft("check", "--backends", "cuda,ref", "--model", "resnet8", code=UNAVAILABLE)
 
     def cuda_is_there(self):
         findings = json.loads(self.graft("doctor", "--json")[0])

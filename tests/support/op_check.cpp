@@ -2,10 +2,14 @@
 #include "tests/support/op_check.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
+#include "engine/device/cuda_device.h"
 #include "tests/support/compare.h"
 
 namespace graft::testing {
@@ -27,12 +31,28 @@ struct Setup {
   }
 };
 
+/// GRAFT_TEST_DEVICE=cuda: the tests labelled gpu.
+bool on_gpu() {
+  const char* device = std::getenv("GRAFT_TEST_DEVICE");
+  return device != nullptr && std::string_view(device) == "cuda";
+}
+
 /// Tensors of one run, each between guards. Unaligned ones are views of a block that this keeps.
 class Arena {
  public:
-  explicit Arena(bool unaligned) : unaligned_(unaligned) {}
+  explicit Arena(const Setup& setup) : unaligned_(setup.unaligned) {
+    if (setup.backend != Backend::kCuda) {
+      ctx_.emplace(setup.backend, setup.threads, guard_);
+    } else if (on_gpu()) {
+      ctx_.emplace(Backend::kCuda);
+    } else {
+      ctx_.emplace(CudaOnHost{}, guard_);
+    }
+  }
+  [[nodiscard]] Context& ctx() { return *ctx_; }
 
   Tensor make(const Shape& shape, DType dtype) {
+    if (on_device()) return Tensor::allocate(ctx_->memory(), shape, dtype);
     if (!unaligned_) return Tensor::allocate(guard_, shape, dtype);
     blocks_.push_back(Tensor::allocate(guard_, {shape.numel() + 1}, dtype));
     poison(blocks_.back());
@@ -42,10 +62,21 @@ class Arena {
     if (t.empty()) return {};
     const Tensor from = converted(t, dtype, host_memory());
     Tensor to = make(from.shape(), from.dtype());
-    std::memcpy(to.data(), from.data(), from.bytes());
+    copy_from_host(*ctx_, from.data(), to);
     return to;
   }
-  [[nodiscard]] GuardResource& guard() { return guard_; }
+  /// A copy in host memory.
+  Tensor fetched(const Tensor& t) {
+    if (t.empty()) return {};
+    Tensor to = Tensor::allocate(host_memory(), t.shape(), t.dtype());
+    copy_to_host(*ctx_, t, to.data());
+    return to;
+  }
+  /// Ends the context. Nothing was written around its workspace.
+  bool close() {
+    ctx_.reset();
+    return guard_.intact();
+  }
   /// Nothing was written outside any tensor.
   [[nodiscard]] bool intact() const {
     return guard_.intact() && std::all_of(blocks_.begin(), blocks_.end(), [](const Tensor& b) {
@@ -56,9 +87,12 @@ class Arena {
   }
 
  private:
+  [[nodiscard]] bool on_device() { return ctx_->queue() != nullptr; }
+
   GuardResource guard_{host_memory()};
   bool unaligned_;
   Tensors blocks_;
+  std::optional<Context> ctx_;
 };
 
 DType dtype_in(const Setup& setup, DType dtype) {
@@ -71,13 +105,11 @@ Tensors outputs(const OpSpec& spec, const Setup& setup, const Tensors& base, Are
   for (std::size_t i = 0; i < spec.out.size(); ++i) {
     const OpOutput& o = spec.out[i];
     const Tensor& initial = base.empty() ? o.initial : base[i];
-    Tensor t = arena.make(o.shape, dtype_in(setup, o.dtype));
-    poison(t);
-    if (!initial.empty()) {
-      const Tensor from = converted(initial, t.dtype(), host_memory());
-      std::memcpy(t.data(), from.data(), from.bytes());
-    }
-    out.push_back(t);
+    const DType dtype = dtype_in(setup, o.dtype);
+    Tensor start = Tensor::allocate(host_memory(), o.shape, dtype);
+    poison(start);
+    if (!initial.empty()) start = converted(initial, dtype, host_memory());
+    out.push_back(arena.copy_of(start, dtype));
   }
   return out;
 }
@@ -85,10 +117,10 @@ Tensors outputs(const OpSpec& spec, const Setup& setup, const Tensors& base, Are
 /// Runs twice in one context and checks everything but the numbers. Returns host copies.
 Tensors run(const OpSpec& spec, const Setup& setup, GradMode mode, const Tensors& base) {
   SCOPED_TRACE(setup.text(mode));
-  Arena arena(setup.unaligned);
+  Arena arena(setup);
   Tensors result;
   {
-    Context ctx(setup.backend, setup.threads, arena.guard());
+    Context& ctx = arena.ctx();
     Tensors in;
     for (const Tensor& t : spec.in) in.push_back(arena.copy_of(t, setup.dtype));
     Tensors out = outputs(spec, setup, base, arena);
@@ -97,16 +129,17 @@ Tensors run(const OpSpec& spec, const Setup& setup, GradMode mode, const Tensors
     spec.run(ctx, mode, in, again);
     ctx.synchronize();
     for (std::size_t i = 0; i < out.size(); ++i) {
-      EXPECT_TRUE(same_bits(out[i], again[i])) << spec.out[i].name << ": not repeatable";
-      result.push_back(out[i].clone(host_memory()));
+      result.push_back(arena.fetched(out[i]));
+      EXPECT_TRUE(same_bits(result[i], arena.fetched(again[i])))
+          << spec.out[i].name << ": not repeatable";
     }
     for (std::size_t i = 0; i < in.size(); ++i) {
       const Tensor before = converted(spec.in[i], setup.dtype, host_memory());
-      EXPECT_TRUE(same_bits(in[i], before)) << "input " << i << " was changed";
+      EXPECT_TRUE(same_bits(arena.fetched(in[i]), before)) << "input " << i << " was changed";
     }
     EXPECT_TRUE(arena.intact()) << "wrote outside a tensor";
   }
-  EXPECT_TRUE(arena.guard().intact()) << "wrote outside the workspace";
+  EXPECT_TRUE(arena.close()) << "wrote outside the workspace";
   return result;
 }
 
@@ -154,13 +187,22 @@ void expect_modes(const OpSpec& spec, const std::vector<Setup>& setups, const Te
 }  // namespace
 
 void expect_matches_reference(const OpSpec& spec) {
+  if (on_gpu() && !probe_cuda().reason.empty()) GTEST_SKIP() << probe_cuda().reason;
   const Setup oracle{Backend::kRef, 1, DType::kF64};
-  const std::vector<Setup> setups = {
-      {Backend::kRef, 1, DType::kF32},
-      {Backend::kCpu, 1, DType::kF32},
-      {Backend::kCpu, 2, DType::kF32},
-      {Backend::kCpu, 1, DType::kF32, /*unaligned=*/true},
-  };
+  std::vector<Setup> setups;
+  if (!on_gpu()) {
+    setups = {
+        {Backend::kRef, 1, DType::kF32},
+        {Backend::kCpu, 1, DType::kF32},
+        {Backend::kCpu, 2, DType::kF32},
+        {Backend::kCpu, 1, DType::kF32, /*unaligned=*/true},
+    };
+  }
+  // Without CUDA in the build, its kernels run as loops on the host.
+  if (spec.on_cuda && (on_gpu() || !probe_cuda().built)) {
+    setups.push_back({Backend::kCuda, 1, DType::kF32});
+    if (!on_gpu()) setups.push_back({Backend::kCuda, 1, DType::kF32, /*unaligned=*/true});
+  }
   const Tensors want = run(spec, oracle, GradMode::kOverwrite, {});
   double share = 0;
   for (const Setup& setup : setups) {

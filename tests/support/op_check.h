@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one operator on every host backend and compares it with the f64 reference.
+// Runs one operator on every backend and compares it with the f64 reference.
 #pragma once
 
 #include <functional>
@@ -29,11 +29,14 @@ struct OpSpec {
   /// Calls the operator; backward operators hand `mode` on.
   std::function<void(Context&, kernels::GradMode mode, const Tensors& in, Tensors& out)> run{};
   bool has_mode = false;  ///< results follow GradMode: kAccumulate and kSkip are checked too
+  bool on_cuda = true;    ///< the CUDA backend has the operator
 };
 
-/// gtest expectations: the f32 reference and the CPU backend with 1 and 2 threads, with aligned and
-/// with unaligned tensors, agree with the f64 reference; a second run gives the same bits; inputs
-/// keep their bits; nothing around any tensor is written; kAccumulate adds; kSkip leaves alone.
+/// gtest expectations: the f32 reference, the CPU backend with 1 and 2 threads and the kernels of
+/// the CUDA backend, run on the host, with aligned and with unaligned tensors, agree with the f64
+/// reference; a second run gives the same bits; inputs keep their bits; nothing around any tensor
+/// is written; kAccumulate adds; kSkip leaves alone. Under GRAFT_TEST_DEVICE=cuda: the same for the
+/// CUDA backend on its device alone, or skipped.
 void expect_matches_reference(const OpSpec& spec);
 
 }  // namespace graft::testing

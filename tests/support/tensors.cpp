@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/tensors.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -110,6 +111,10 @@ double element(const Tensor& t, std::int64_t i) {
       return static_cast<double>(t.ptr<float>()[i]);
     case DType::kF64:
       return t.ptr<double>()[i];
+    case DType::kBF16: {
+      const std::uint32_t bits = std::uint32_t{t.ptr<BFloat16>()[i].bits} << 16;
+      return static_cast<double>(std::bit_cast<float>(bits));
+    }
     case DType::kI32:
       return t.ptr<std::int32_t>()[i];
     case DType::kU8:

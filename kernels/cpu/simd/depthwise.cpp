@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Depthwise 3x3 on nhwc. A row of outputs is done kLanes channels at a time: their weights (or, for
 // the weights' gradient, their sums) stay in registers while the loop runs along the row. Outputs
-// at the left and right border have fewer taps and take a plain loop.
+// at the left and right border have fewer taps and take a plain loop. Where there are 32 wide
+// registers, the forward takes blocks of outputs instead.
 #include "kernels/cpu/simd/vec.h"
 
 namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {

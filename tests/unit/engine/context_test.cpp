@@ -45,15 +45,27 @@ TEST(Context, MakesStateOnceAndDropsItAtTheEnd) {
 TEST(Context, RefusesZeroThreads) { EXPECT_THROW(Context(Backend::kCpu, 0), Error); }
 
 TEST(Context, SaysWhyThereIsNoCuda) {
-  if (probe_cuda().built) GTEST_SKIP() << "this build has CUDA";
+  const CudaProbe probe = probe_cuda();
+  if (probe.reason.empty()) GTEST_SKIP() << "there is a CUDA device";
   try {
     const Context ctx(Backend::kCuda);
     FAIL() << "accepted";
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), Errc::kUnavailable);
-    EXPECT_THAT(e.what(), HasSubstr("no CUDA"));
+    EXPECT_THAT(e.what(), HasSubstr(probe.reason));
+    EXPECT_THAT(e.what(), HasSubstr(probe.mend));
     EXPECT_THAT(e.what(), HasSubstr("--device cpu"));
   }
+}
+
+TEST(Context, RunsTheKernelsOfCudaOnTheHostOnlyInABuildWithoutIt) {
+  if (probe_cuda().built) {
+    EXPECT_THROW(Context(CudaOnHost{}, host_memory()), Error);
+    return;
+  }
+  Context ctx(CudaOnHost{}, host_memory());
+  EXPECT_EQ(ctx.backend(), Backend::kCuda);
+  EXPECT_EQ(ctx.queue(), nullptr);
 }
 
 TEST(Context, CopiesBetweenHostAndTensor) {

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/device/cuda_device.h"
 #include "graph/plan/fuse.h"
 #include "layers/optim/optimizer.h"
 #include "tests/unit/graph/net.h"
@@ -204,7 +205,32 @@ TEST_P(ExecutorOn, AgreesWithTheF64Reference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Host, ExecutorOn, ::testing::Values(Backend::kRef, Backend::kCpu),
+// Activations in bf16, parameters and losses in f32: as near as eight bits of mantissa bring it.
+TEST(Executor, TrainsInBf16NearTheF64Reference) {
+  if (probe_cuda().built) GTEST_SKIP() << "the kernels of CUDA are compiled for the device";
+  for (const char* model : {"resnet8", "densenet-bc-10-4"}) {
+    const Graph g = fuse(zoo_graph(model, 16));
+    Net want(g), got(g, {.backend = Backend::kCuda, .dtype = DType::kBF16});
+    for (Net* net : {&want, &got}) {
+      net->forward(Phase::kTrain);
+      net->backward();
+    }
+    EXPECT_EQ(got.output("loss").dtype(), DType::kF32);
+    EXPECT_EQ(got.output("logits").dtype(), DType::kBF16);
+    EXPECT_LE(difference(got.output("logits"), want.output("logits")), 0.1) << model;
+    EXPECT_LE(difference(got.output("loss"), want.output("loss")), 0.1) << model;
+    EXPECT_LE(difference(got.params.grads(), want.params.grads()), 0.2) << model;
+  }
+}
+
+/// Those whose kernels run here: of CUDA only in a build without it.
+std::vector<Backend> host_backends() {
+  std::vector<Backend> backends = {Backend::kRef, Backend::kCpu};
+  if (!probe_cuda().built) backends.push_back(Backend::kCuda);
+  return backends;
+}
+
+INSTANTIATE_TEST_SUITE_P(Host, ExecutorOn, ::testing::ValuesIn(host_backends()),
                          [](const auto& test) { return std::string(name(test.param)); });
 
 // A20 of the selection tests: what a selection pass may not touch.

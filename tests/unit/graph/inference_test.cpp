@@ -191,6 +191,7 @@ TEST(Int8Form, AMovedFloatingValueKeepsTheSignOfItsSource) {
   const Int8Graph q = int8_form(inference_form(g).graph);
   const Graph& form = q.derived.graph;
   EXPECT_EQ(form.node(form.find("pool")).dtype, DType::kF32);
+  EXPECT_EQ(form.node(form.find("pool")).layer->kind(), "MaxPool2d");
   EXPECT_EQ(form.node(form.find("pool.quantised")).dtype, DType::kU8);
   for (const auto& v : q.values) EXPECT_EQ(v.levels, v.node == "image" ? 127 : 255) << v.node;
 }

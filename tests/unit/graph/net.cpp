@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "engine/core/rng.h"
+#include "kernels/api/pointwise.h"
 #include "kernels/api/rows.h"
 #include "tests/support/gradcheck.h"
 
@@ -49,8 +50,9 @@ void draw_weights(ParamStore& params, std::uint64_t seed) {
 }  // namespace
 
 Net::Net(const Graph& graph, const NetOptions& o)
-    : ctx(o.backend, o.threads, *o.memory),
-      params(ctx, graph.param_specs(), o.dtype),
+    : ctx(o.backend == Backend::kCuda ? Context(CudaOnHost{}, *o.memory)
+                                      : Context(o.backend, o.threads, *o.memory)),
+      params(ctx, graph.param_specs(), kernels::param_dtype(o.dtype)),
       executor(ctx, graph, params,
                {.max_batch = o.batch,
                 .dtype = o.dtype,
@@ -74,10 +76,16 @@ Net::Net(const Graph& graph, const NetOptions& o)
       const std::int64_t classes = logits == kNoValue ? 2 : graph.node(logits).shape[1];
       label = labels(o.batch, static_cast<std::uint32_t>(classes), o.seed + 1);
     } else {
-      image = converted(normal(shape, o.seed), o.dtype, host_memory());
+      image = converted(normal(shape, o.seed), kernels::param_dtype(o.dtype), host_memory());
+      if (o.dtype == DType::kBF16) {
+        const Tensor exact = image;
+        image = Tensor::allocate(host_memory(), shape, DType::kBF16);
+        kernels::cast(ctx, exact, image);
+      }
     }
   }
-  weight = converted(uniform({o.batch}, o.seed + 2, 0.1, 1), o.dtype, host_memory());
+  weight = converted(uniform({o.batch}, o.seed + 2, 0.1, 1), kernels::param_dtype(o.dtype),
+                     host_memory());
   bind_rows(0, o.batch);
 }
 

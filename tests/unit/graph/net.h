@@ -26,7 +26,7 @@ struct NetOptions {
   bool training = true;
   Tape tape = Tape::kWhole;
   RowSparseNorm row_sparse_norm = RowSparseNorm::kRefuse;
-  MemoryResource* memory = &host_memory();
+  MemoryResource* memory = &host_memory();  ///< with kCuda: its kernels run on the host
 };
 
 /// The graph with drawn weights (no gamma is 1, no bias 0), a bound batch and an executor. Two nets

@@ -62,6 +62,7 @@ std::vector<Case> cases() {
       {"relu6_to_f32", 2, 6, 6, 24, 24, 3, same, DType::kU8, DType::kF32, DType::kI8,
        Activation::kRelu6},
       {"pointwise", 3, 5, 11, 32, 20, 1, point, DType::kU8, DType::kI8, DType::kF64, kNone},
+      {"pointwise_rest", 1, 11, 11, 48, 48, 1, point, DType::kU8, DType::kU8, DType::kU8},
       {"pointwise_residual", 1, 2, 3, 40, 64, 1, point, DType::kI8, DType::kF32, DType::kF32},
       {"pointwise_stride", 2, 9, 9, 16, 32, 1, ConvOptions::same_sides(2, 0)},
       {"five", 1, 11, 9, 8, 16, 5, ConvOptions::same_sides(1, 2)},

@@ -169,13 +169,13 @@ TEST(OnnxImport, ListsEveryNodeThatItCannotTake) {
   file.input("x", {1, 3, 8, 8});
   file.node("HardSwish", {"x"}, {"a"}, "first");
   file.node("Relu", {"a"}, {"b"}, "fine");
-  file.node("QuantizeLinear", {"x", "s"}, {"c"}, "second");
+  file.node("QLinearConv", {"x", "s"}, {"c"}, "second");
   file.node("Transpose", {"x"}, {"d"}, "third");
   file.node("Relu", {"x"}, {"e"}, "also_fine");
   file.output("b");
   EXPECT_TRUE(fails_with(Errc::kModel,
                          {"3 of 5 nodes", "first (HardSwish, opset 17)",
-                          "second (QuantizeLinear, opset 17): quantised", "third (Transpose"},
+                          "second (QLinearConv, opset 17): 8-bit arithmetic", "third (Transpose"},
                          [&] { (void)import_model(file.bytes(), "x.onnx"); }));
 }
 

@@ -122,12 +122,13 @@ TEST(Dispatcher, EarliestFinishDropsNothingWhileSomebodyHasRoom) {
 
 class DispatcherSlowDown : public ::testing::TestWithParam<Rule> {};
 
-/// An engine becomes three times slower: ten of its service times later it gets what it can do.
+/// An engine becomes three times slower while frames come faster than both can take: ten of its
+/// service times later it gets what it can do.
 TEST_P(DispatcherSlowDown, ConvergesWithinTenServiceTimes) {
   constexpr Ticks kBefore = 100, kAfter = 300, kAt = 10'000, kConverged = kAt + 10 * kAfter;
   Bench bench({.rule = GetParam(), .queue = {.capacity = 1}}, {kBefore, kBefore});
   double estimate = 0;
-  bench.feed(500, 80, [&](Ticks now) {
+  bench.feed(600, 60, [&](Ticks now) {
     if (now >= kAt) bench.slow_down(0, kAfter);
     if (now >= kConverged && estimate == 0) estimate = bench.dispatcher().estimate(0, kConverged);
   });

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/io/file.h"
 #include "runtime/events/recorded_scores.h"
 #include "tests/support/fails_with.h"
 #include "tests/support/temp_folder.h"

@@ -40,14 +40,14 @@ TEST(Memory, ThePeakIsWhatWasPlanned) {
   (void)model.run(images);
   const ExecutionPlan& plan = model.executor().forward_plan();
   EXPECT_EQ(model.executor().arena_bytes(), plan.memory.bytes);
-  // Beside the plan, the kernels keep weights in their own order and one workspace; nothing else
-  // was ever alive.
+  // Beside the plan, the kernels keep weights in their own order (36 for 9 in Winograd's form) and
+  // one workspace; nothing else was ever alive.
   const auto planned = static_cast<std::int64_t>(model.planned_bytes());
   const auto kernels = memory.bytes_in_use() - planned;
   EXPECT_EQ(memory.peak_bytes(), planned + kernels);
   EXPECT_GE(kernels, static_cast<std::int64_t>(ctx.workspace().bytes()));
   EXPECT_LE(kernels - static_cast<std::int64_t>(ctx.workspace().bytes()),
-            2 * static_cast<std::int64_t>(model.inference_net().params().bytes()));
+            4 * static_cast<std::int64_t>(model.inference_net().params().bytes()));
 }
 
 TEST(Memory, ALargerBatchReplacesThePlan) {

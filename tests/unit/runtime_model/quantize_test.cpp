@@ -120,8 +120,9 @@ TEST_P(QuantizeOf, KeepsTheAnswersAndItsFileGivesTheSameBits) {
   const TempFolder folder;
   Context ctx(Backend::kCpu);
   Model model = drawn_model(ctx, GetParam(), 32, 10);
-  const ImageSet calibration = drawn_set(32, 16);
-  const ImageSet validation = labelled_by(ctx, model, drawn_set(32, 16));
+  constexpr int kImages = 6;
+  const ImageSet calibration = drawn_set(32, kImages);
+  const ImageSet validation = labelled_by(ctx, model, drawn_set(32, kImages));
   QuantizeReport report;
   Model int8 = quantize(ctx, model, calibration, validation, {.gate = 100}, report);
   EXPECT_EQ(report.methods.size(), 3u);
@@ -135,8 +136,8 @@ TEST_P(QuantizeOf, KeepsTheAnswersAndItsFileGivesTheSameBits) {
             std::filesystem::file_size(folder / "m.graft"));
   Model back = Model::load(ctx, folder / "m8.graft");
   EXPECT_EQ(back.header().quantization->method, name(report.method));
-  EXPECT_EQ(outputs_on(ctx, back, validation, 16).values,
-            outputs_on(ctx, int8, validation, 16).values);
+  EXPECT_EQ(outputs_on(ctx, back, validation, kImages).values,
+            outputs_on(ctx, int8, validation, kImages).values);
 }
 
 INSTANTIATE_TEST_SUITE_P(Zoo, QuantizeOf,

@@ -68,7 +68,7 @@ TEST(Threads, MoreModelsBringNoMoreThreads) {
 }
 
 TEST(Threads, CallersAtOnceTakeNoMoreProcessorsThanTheBudget) {
-  constexpr int kCallers = 3, kRuns = 60;
+  constexpr int kCallers = 3, kRuns = 25;
   const Budget one(1);
   std::vector<std::unique_ptr<Lodger>> models;
   for (int i = 0; i < kCallers; ++i) {

@@ -9,9 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "engine/device/context.h"
-
-namespace graft::kernels::cpu {
+namespace graft::kernels {
 
 struct PlanCacheStats {
   std::int64_t hits = 0, misses = 0, evictions = 0;
@@ -69,8 +67,4 @@ class PlanCache {
   PlanCacheStats stats_;
 };
 
-/// Statistics of a context's convolution plans, and of the weights kept in oneDNN's own formats.
-[[nodiscard]] PlanCacheStats conv_plan_stats(Context& ctx);
-[[nodiscard]] PlanCacheStats packed_weight_stats(Context& ctx);
-
-}  // namespace graft::kernels::cpu
+}  // namespace graft::kernels

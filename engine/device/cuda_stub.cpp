@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stands in for cuda_queue.cpp in a build without the CUDA toolkit.
+#include "engine/core/error.h"
+#include "engine/device/cuda_device.h"
+#include "engine/device/device_queue.h"
+
+namespace graft {
+
+CudaProbe probe_cuda() {
+  CudaProbe probe;
+  judge_cuda(probe);
+  return probe;
+}
+
+std::unique_ptr<DeviceQueue> make_cuda_queue() {
+  fail(Errc::kUnsupported, "device cuda: ", probe_cuda().reason);
+}
+
+MemoryResource& cuda_memory() { fail(Errc::kUnsupported, "device cuda: ", probe_cuda().reason); }
+
+}  // namespace graft
