@@ -25,7 +25,7 @@ Features features_of(Context& ctx, Network& network, const TrainData& data, std:
   const ValueId value = network.graph().output("features");
   Features out;
   while (const data::Batch* b = loader.next()) {
-    network.score({b->x, b->y, b->ids, b->epochs}, Phase::kEval, {});
+    network.score(network.rows_of(*b), Phase::kEval, {});
     const Tensor rows = network.executor().value(value);
     out.dim = rows.numel() / b->size();
     const std::size_t at = out.rows.size();
