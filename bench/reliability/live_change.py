@@ -4,8 +4,7 @@
 
 The application that stays must see every frame (replay mode: each frame is due to it), every frame must be accounted
 for, and memory (the line through a look a round), threads and descriptors must not have grown since the first
-rounds. Prints a JSON summary;
-exit code 1 if anything of that fails.
+rounds. Prints a JSON summary; exit code 1 if anything of that fails.
 """
 import argparse
 import json
