@@ -6,14 +6,14 @@ import sys
 from html import escape
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "paper"))
-from svg import line_chart  # noqa: E402
+import svg  # noqa: E402
 
-COLOURS = {"Mainstream": "#1b6ca8", "Max-Sharing": "#2e8b57", "Static 57": "#e08e0b", "No-Sharing": "#d1495b"}
+COLOURS = dict(zip(("Mainstream", "Max-Sharing", "Static 57", "No-Sharing"), svg.COLOURS))
 LABEL_COLOUR, UNKNOWN_COLOUR = "#444444", "#cccccc"
 LEFT, WIDTH, BAR, GAP, TOP = 190, 1000, 9, 16, 44
 STYLE = ("body{font:14px/1.5 sans-serif;max-width:1060px;margin:24px auto;padding:0 12px;color:#222}"
          "table{border-collapse:collapse;margin:12px 0}td,th{border:1px solid #ddd;padding:3px 8px;text-align:right}"
-         "svg{max-width:100%}th:first-child,td:first-child{text-align:left}caption{text-align:left;font-weight:bold}")
+         ".chart svg{width:620px}th:first-child,td:first-child{text-align:left}caption{text-align:left;font-weight:bold}")
 
 
 def mean(values):
@@ -113,14 +113,11 @@ def package_rows(packages):
             yield [p["task"], c["frozen"], f"{c['accuracy']:.3f}", f"{c['tpr']:.3f}", f"{c['fpr']:.3f}", *e]
 
 
-def charts(points, x, label):
-    """Measured and predicted F1 of each schedule against p[x]."""
-    shown = {}
-    for name in COLOURS:
-        for key, word in (("f1", ""), ("predicted_f1", " predicted")):
-            shown[name + word] = [(p[x], p.get(key, 0)) for p in points if p["schedule"] == name]
-    ticks = sorted({p[x] for p in points})
-    return line_chart("event F1", label, "mean F1", shown, ticks)
+def chart(points, x, label):
+    """F1 of each schedule against p[x]."""
+    shown = {name: [(p[x], p["f1"]) for p in points if p["schedule"] == name] for name in COLOURS}
+    picture = svg.line_chart("measured event F1", label, "mean F1", shown, sorted({p[x] for p in points}))
+    return f'<div class="chart">{picture}</div>'
 
 
 def write(out, results, labels, folders):
@@ -137,16 +134,16 @@ def write(out, results, labels, folders):
         "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>graft run on a real video</title>",
         f"<style>{STYLE}</style><h1>Four schedules on a real video</h1>",
         f"<p>The last {len(next(iter(labels.values())))} frames of CDnet's highway, at {results['fps']} frames a second, never "
-        f"trained on. The network takes {results['forward_ms']:.3f} ms a frame; the budget, in forwards of it a second, is all "
+        f"trained on: {results['parts']}. The network takes {results['forward_ms']:.3f} ms a frame; the budget, in forwards of it a second, is all "
         f"applications' together. Sums and means over {len(results['starts'])} starts of the video. Spent: runs of the tree's "
-        "parts times their costs.</p>",
+        "parts times their costs; it exceeds the budget where a run begins with a frame of everyone.</p>",
         f"<h2>{everyone} applications, {results['budget']:g} forwards/s, first start</h2>", picture,
         table("Applications at that budget", ["schedule", "application", "frozen", "fps", "X", "events found", "false alarms",
                                               "delay, frames", "F1 predicted", "F1 measured"], app_rows(shown)),
         table(f"Budgets, {everyone} applications", head, map(point_row, budgets)),
-        charts(budgets, "budget", "budget, forwards/s"),
+        chart(budgets, "budget", "budget, forwards/s"),
         table(f"Applications, {results['budget']:g} forwards/s", head, map(point_row, sizes)),
-        charts(sizes, "apps", "applications"),
+        chart(sizes, "apps", "applications"),
         table("Packages: rates and statistics measured on frames between training and evaluation",
               ["application", "frozen", "accuracy", "tpr", "fpr", "shortest event, ms", "frequency", "correlation"],
               package_rows(results["packages"])), "</html>"]
