@@ -50,20 +50,18 @@ std::vector<std::vector<std::size_t>> by_view(std::span<const RunApp> apps) {
   return groups;
 }
 
-/// No-Sharing: whichever candidate an application runs, it pays for its whole network. So do the
-/// schedules of a cost model in which all lies behind the last cut.
+/// No-Sharing: whichever candidate an application runs, it pays for its whole network. The thesis'
+/// method takes the candidates with the fewest frozen layers; a user wants those that are best.
 Schedule schedule_alone(std::span<const RunApp> apps, double stream_fps, const CostModel& costs,
                         ScheduleRequest request) {
   std::vector<NamedPackage> packages;
   for (const RunApp& app : apps) packages.push_back({.name = app.name, .package = app.package});
   const Workload workload = workload_of(packages, stream_fps, costs.n_layers());
-  std::vector<double> layers(static_cast<std::size_t>(costs.n_layers()), 0.0);
-  layers.back() = costs.total();
   if (request.settings.rates.empty()) {
     request.settings.rates = default_rates(request.method, stream_fps);
   }
   request.method = {.kind = MethodKind::kExact};
-  return make_schedule(workload, CostModel(std::move(layers), costs.unit()), request);
+  return make_schedule(workload, costs.unshared(), request);
 }
 
 /// Makes schedules of one view, for as much of the budget as it is given.
