@@ -35,7 +35,8 @@ def parse_arguments():
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/highway"))
     p.add_argument("--budgets", type=float, nargs="+", default=[0.6, 1.2, 2.4, 4.8, 7.2], help="forwards/s, all applications")
     p.add_argument("--budget", type=float, default=2.4, help="of the sizes and of the timeline")
-    p.add_argument("--sizes", type=int, nargs="+", default=list(range(1, len(highway.APPS) + 1)))
+    p.add_argument("--sizes", type=int, nargs="+", default=list(range(1, 11)),
+                   help="numbers of applications; beyond those that there are, they begin again")
     p.add_argument("--starts", type=int, nargs="+", default=[0, 5, 10, 15, 20, 25], help="frames left out at the start")
     p.add_argument("--voting", default="auto")
     p.add_argument("--threads", type=int, default=1, help="of the training")
@@ -109,7 +110,8 @@ class Bench:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         journal, scores = folder / "events.jsonl", folder / "scores.jsonl"
-        shown = self.graft("run", "--apps", *self.packages[:n_apps], "--budget", budget * self.forward_ms, "--costs",
+        packages = [self.packages[i % len(self.packages)] for i in range(n_apps)]
+        shown = self.graft("run", "--apps", *packages, "--budget", budget * self.forward_ms, "--costs",
                            self.costs, "--source", f"images:{part / 'frames'}", "--fps", highway.FPS, "--mode", "replay",
                            "--voting", self.args.voting, "--rates", RATES, "--threads", 1, "--journal", journal, "--scores",
                            scores, "--json", *SCHEDULES[schedule], may_fail=True)
@@ -120,7 +122,7 @@ class Bench:
         apps = []
         for app in status["apps"]:
             found = json.loads(self.graft("events", "eval", "--journal", journal, "--labels", part / "labels.csv", "--app",
-                                          app["name"], "--column", app["name"], "--json"))
+                                          app["name"], "--column", app["name"].split("#")[0], "--json"))
             apps.append({**{k: app[k] for k in ("name", "frozen", "fps", "x", "f1")}, **found})
         return {"budget_ms": status["budget"], "planned_ms": status["cost"],
                 "spent_ms": sum(n["run"] * n["planned_ms"] for n in status["nodes"]) / seconds,

@@ -101,6 +101,11 @@ Sharing Deployment::sharing(std::size_t app) const {
   return sharing_ ? trees_.front()->sharing(app) : Sharing::kAlone;
 }
 
+CostModel Deployment::measured_costs(const CostModel& planned) const {
+  const bool one_view = sharing_ && views_.size() == 1;
+  return one_view ? trees_.front()->measured_costs(planned) : planned;
+}
+
 std::int64_t Deployment::rows(std::size_t node) const {
   std::set<std::int64_t> rows;
   for (const int app : nodes_[node].apps) rows.insert(row_of_[static_cast<std::size_t>(app)]);

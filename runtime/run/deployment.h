@@ -51,6 +51,8 @@ class Deployment {
   [[nodiscard]] std::int64_t rows(std::size_t node) const;
   /// The nodes of all trees, one tree after another; `parent` and `apps` count in the deployment.
   [[nodiscard]] const std::vector<TreeNode>& nodes() const { return nodes_; }
+  /// TreeRunner::measured_costs() where all share one view; else `planned`.
+  [[nodiscard]] CostModel measured_costs(const CostModel& planned) const;
   [[nodiscard]] const NodeStatistics& statistics(std::size_t node) const {
     return *statistics_[node];
   }

@@ -55,6 +55,11 @@ class FrameLoop {
 
   /// Fills what the loop knows: frames, nodes, applications.
   void add_status(RunStatus& status) const;
+  /// Of the tree in use, see Deployment.
+  [[nodiscard]] CostModel measured_costs(const CostModel& planned) const {
+    const std::scoped_lock lock(mutex_);
+    return deployment_->measured_costs(planned);
+  }
   /// Picture `number` of an application, latest first; empty if there is none.
   [[nodiscard]] std::string snapshot(const std::string& app, std::size_t number) const;
 

@@ -54,6 +54,18 @@ std::vector<RunApp>::iterator find(std::vector<RunApp>& apps, const std::string&
   return found;
 }
 
+/// What nodes took says what layers took only where each runs on one image and all run in one tree.
+void check_measured_costs(const RunnerOptions& options) {
+  if (options.measured_costs.empty()) return;
+  if (!options.sharing || !options.views.empty()) {
+    fail(Errc::kUsage, "--measured-costs are those of one tree; leave out --no-sharing and --crop");
+  }
+  if (!options.plan.empty() && options.costs.empty()) {
+    fail(Errc::kUsage,
+         "--measured-costs with --plan needs the --costs that the plan was made with");
+  }
+}
+
 /// Views belong to applications that are there, and to schedules that are made here.
 void check_views(const RunnerOptions& options, const std::vector<RunApp>& apps) {
   const auto names = names_of(apps);
@@ -80,6 +92,7 @@ bool same_places(const Schedule& a, const Schedule& b) {
 Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
     : options_(options) {
   video::check_device(options_.source);
+  check_measured_costs(options_);
   for (const auto& path : options_.packages) {
     RunApp app = load_app(path);
     name_apart(app, apps_);
@@ -274,6 +287,9 @@ void Runner::stop() {
   loop_->stop();
   capture_->stop();
   capture_->rethrow_failure();
+  const std::scoped_lock lock(costs_mutex_);
+  if (options_.measured_costs.empty() || !costs_) return;
+  write_costs(options_.measured_costs, loop_->measured_costs(*costs_));
 }
 
 }  // namespace graft::run

@@ -30,11 +30,12 @@ struct RunnerOptions {
   video::FrameMode mode = video::FrameMode::kReplay;
   std::string stream = "camera";
   std::vector<std::filesystem::path> packages;
-  std::map<std::string, View> views;  ///< of applications that do not see the whole picture
-  std::filesystem::path plan;         ///< for the first schedule; empty: by `request`
-  std::filesystem::path costs;        ///< empty: measured when a schedule needs them
-  std::filesystem::path bases;        ///< see BaseModels; empty: beside the first package
-  std::optional<double> budget;       ///< cost per second; without it, the plan's
+  std::map<std::string, View> views;     ///< of applications that do not see the whole picture
+  std::filesystem::path plan;            ///< for the first schedule; empty: by `request`
+  std::filesystem::path costs;           ///< empty: measured when a schedule needs them
+  std::filesystem::path measured_costs;  ///< written at the end, for the next run; empty: none
+  std::filesystem::path bases;           ///< see BaseModels; empty: beside the first package
+  std::optional<double> budget;          ///< cost per second; without it, the plan's
   ScheduleRequest request;
   bool sharing = true;
   int threads = 1;
@@ -71,7 +72,7 @@ class Runner {
   [[nodiscard]] bool ended() const { return loop_->ended(); }
   /// Folder that sent packages may be kept in.
   [[nodiscard]] std::filesystem::path upload_folder() const;
-  /// Ends the run; throws what ended it early, if anything did.
+  /// Ends the run and writes what the layers took; throws what ended it early, if anything did.
   void stop();
 
  private:

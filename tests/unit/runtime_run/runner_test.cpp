@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "runtime/events/journal.h"
+#include "runtime/run/costs.h"
 #include "tests/unit/runtime_run/run_fixture.h"
 
 namespace graft::run {
@@ -156,6 +157,25 @@ TEST_F(Runs, ViewsOfThePictureAreRowsOfOneBatch) {
       for (const auto& [frame, score] : want) EXPECT_NEAR(got.at(frame), score, 1e-5);
     }
   }
+}
+
+TEST_F(Runs, WritesWhatTheLayersTookForTheNextRun) {
+  RunnerOptions o = options(kVideo, {package("birds"), package("cars")});
+  o.measured_costs = folder_ / "measured.json";
+  const RunStatus status = run_all(o);
+  const CostModel costs = read_costs(o.measured_costs);
+  EXPECT_EQ(costs.unit(), "ms");
+  const NodeStatus& stem = status.nodes.front();
+  ASSERT_TRUE(stem.shared);
+  EXPECT_NEAR(costs.prefix(stem.last), stem.busy_ms, 1e-6);
+  RunnerOptions next = o;
+  next.costs = o.measured_costs;
+  next.measured_costs.clear();
+  next.journal = folder_ / "next.jsonl";
+  EXPECT_NEAR(run_all(next).nodes.front().planned_ms, stem.busy_ms, 1e-6);
+  o.sharing = false;
+  EXPECT_TRUE(fails_with(Errc::kUsage, {"--measured-costs", "--no-sharing"},
+                         [&] { run::Runner r(o, never); }));
 }
 
 TEST_F(Runs, AnApplicationAddedLiveGetsItsView) {
