@@ -215,18 +215,17 @@ void run_panel(const Conv1x1Geometry& g, const float* x, const float* packed, co
   }
 }
 
-/// Work is cut into equal bands of rows whose x and y stay in the cache, those into panels, and
-/// those into units. Each band reads all weights: of unequal ones a thread would read more than
-/// another.
+/// Work is cut into bands of rows whose x and y stay in the cache, those into panels, and those
+/// into units.
 struct Bands {
   Index panels, units;  ///< of rows, in all
   Index band;           ///< units
 };
 Bands bands_of(const Conv1x1Geometry& g) {
   constexpr Index kFloats = 128 * 1024, kLeast = 4;
-  const Index fits = kFloats / ((g.c + 2 * g.k) * kUnitRows), most = fits < kLeast ? kLeast : fits;
-  const Index units = (g.rows + kUnitRows - 1) / kUnitRows, bands = (units + most - 1) / most;
-  return {panel_count(blocks_of(g.k)), units, (units + bands - 1) / bands};
+  const Index band = kFloats / ((g.c + 2 * g.k) * kUnitRows);
+  return {panel_count(blocks_of(g.k)), (g.rows + kUnitRows - 1) / kUnitRows,
+          band < kLeast ? kLeast : band};
 }
 
 Index packed_floats(const Conv1x1Geometry& g) { return blocks_of(g.k) * kLanes * g.c; }
