@@ -66,9 +66,13 @@ std::int64_t resident_bytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-// What no plan knows: oneDNN's generated code and descriptors, the graph itself.
+// Beside the plan there are oneDNN's generated code and descriptors, the graph, and what the
+// allocator rounds up: about 13 MiB here.
 TEST(Memory, TheProcessGrowsByWhatWasPlanned) {
-  constexpr std::int64_t kOther = 12 << 20;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers keep memory of their own";
+#endif
+  constexpr std::int64_t kOther = 24 << 20;
   const std::int64_t before = resident_bytes();
   Context ctx(Backend::kCpu);
   Model model = drawn_model(ctx, "resnet18", 224, 1000);

@@ -146,6 +146,21 @@ INSTANTIATE_TEST_SUITE_P(Zoo, QuantizeOf,
                                            "squeezenet1_1"),
                          [](const auto& test) { return "case" + std::to_string(test.index); });
 
+TEST(Quantize, AFileOfAnOlderFormIsRefused) {
+  const TempFolder folder;
+  Context ctx(Backend::kCpu);
+  Model model = drawn_model(ctx, "small_cnn", 32, 10);
+  (void)quantize_for_timing(ctx, model).save(folder / "m8.graft");
+  std::string bytes = read_file(folder / "m8.graft");
+  const std::string format = "\"graft_model\":\"3\"";
+  const auto at = bytes.find(format);
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + format.size() - 2] = '2';
+  atomic_write(folder / "old.graft", bytes);
+  EXPECT_TRUE(fails_with(Errc::kModel, {"format 2", "graft quantize"},
+                         [&] { (void)Model::load(ctx, folder / "old.graft"); }));
+}
+
 TEST(Quantize, AClassifierOfManyWeightsIsInt8) {
   Context ctx(Backend::kCpu);
   Model model = drawn_model(ctx, "mobilenet_v1:alpha=0.25", 32, 2048);
