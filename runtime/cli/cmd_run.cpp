@@ -23,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 using train::StopSignal;
 
 struct RunArgs {
-  std::vector<std::string> apps, sinks;
+  std::vector<std::string> apps, sinks, crops;
   std::string source, journal, plan, budget, mode, listen, scores, costs, base, rates, token_file;
   std::string stream = "camera", method = "exact", objective = "mean", voting = "off";
   double fps = 0, report_every_s = 10;
@@ -40,6 +40,10 @@ run::RunnerOptions options_of(const RunArgs& args) {
   o.mode = live ? video::FrameMode::kLive : video::FrameMode::kReplay;
   o.stream = args.stream;
   o.packages.assign(args.apps.begin(), args.apps.end());
+  for (const std::string& crop : args.crops) {
+    const auto [name, view] = run::parse_view(crop);
+    if (!o.views.emplace(name, view).second) fail(Errc::kUsage, "--crop ", name, ": given twice");
+  }
   o.plan = args.plan;
   o.costs = args.costs;
   o.bases = args.base;
@@ -142,6 +146,9 @@ void add_options(CLI::App* app, RunArgs& a) {
       ->required();
   app->add_option("--journal", a.journal, "file that events are written to, JSON lines")
       ->required();
+  app->add_option("--crop", a.crops,
+                  "APP=LEFT,TOP,WIDTH,HEIGHT, shares of the picture: what an application looks at; "
+                  "other views are other rows of one batch");
   app->add_option("--budget", a.budget, "cost a second: milliseconds, if costs are measured here");
   app->add_option("--plan", a.plan, "plan of graft schedule --out, instead of scheduling here");
   app->add_option("--costs", a.costs, "cost of each layer, JSON; measured at the start without it");

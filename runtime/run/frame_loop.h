@@ -97,7 +97,7 @@ class FrameLoop {
   std::atomic<bool> stop_ = false, ended_ = false;
   std::int64_t last_index_ = -1, failures_ = 0;
   std::span<const AppResult> results_;  // of the frame at hand
-  std::string jpeg_;                    // of the frame at hand, once somebody keeps it
+  std::string jpeg_;                    // of the whole frame at hand, once somebody keeps it
 
   // The loop changes these, and other threads read them, under the mutex.
   mutable std::mutex mutex_;
