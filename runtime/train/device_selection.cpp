@@ -87,9 +87,13 @@ void DeviceSelection::record_slice() {
       [this, &ctx](const Branch& full) {
         data_.fill(id_, epoch_, slice_x_, slice_y_);
         const Tensor loss = network_.enqueue_scores({slice_x_, slice_y_, {}, {}});
-        kernels::select_into_queue(
-            ctx, {.tie = rule_.tie, .include_self = rule_.include_self, .seed = options_.seed},
-            options_.batch, loss, id_, epoch_, state_, full);
+        kernels::select_into_queue(ctx,
+                                   {.tie = rule_.tie,
+                                    .include_self = rule_.include_self,
+                                    .seed = options_.seed,
+                                    .example = {},
+                                    .epoch = {}},
+                                   options_.batch, loss, id_, epoch_, state_, full);
       },
       [this, &ctx] {
         data_.fill(state_.queue_id.rows(0, options_.batch),

@@ -3,7 +3,6 @@
 // (on a device: one CUDA graph), then read back at once. step() call by call is the oracle.
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include "engine/core/log.h"
 #include "kernels/api/optim.h"
@@ -27,8 +26,10 @@ Network::RecordedStep* Network::recorded(const Rows& rows, const Scores& scores)
   });
   if (found == recorded_.end()) {
     if (recorded_.size() == kMaxRecorded) recorded_.pop_front();
-    recorded_.push_back({.x = rows.x.data(), .y = rows.y.data(), .rows = n});
-    found = std::prev(recorded_.end());
+    found = recorded_.emplace(recorded_.end());
+    found->x = rows.x.data();
+    found->y = rows.y.data();
+    found->rows = n;
   }
   if (found->work != nullptr && !found->work->valid()) found->work = nullptr;
   if (found->work == nullptr) {
@@ -55,6 +56,7 @@ void Network::record_step(RecordedStep& step) {
     if (e.code() != Errc::kUnsupported) throw;
     log::info("the training step runs call by call: {}", e.what());
     can_record_ = false;
+    params_.bump_version();  // copies that were made in a recording hold nothing
   }
 }
 

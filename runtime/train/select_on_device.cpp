@@ -56,6 +56,7 @@ bool SelectiveStep::device_takes(const Network::Rows& slice, bool last) {
     if (e.code() != Errc::kUnsupported) throw;
     log::info("the host chooses the examples: {}", e.what());
     device_ = nullptr;
+    network_.params().bump_version();  // copies that were made in a recording hold nothing
     return false;
   }
 }
