@@ -88,7 +88,8 @@ class Bench {
     form_->run(x_);
     for (const auto& s : form.scales) {
       const auto& value = form.values[s.value];
-      const float most = range[folded.graph.find(value.node)];
+      float most = 0;
+      for (const auto& node : value.nodes) most = std::max(most, range[folded.graph.find(node)]);
       auto scale = int8->params.entry(int8->params.find(s.param)).value;
       *scale.ptr<float>() = most > 0 ? most / value.levels : 1;
     }

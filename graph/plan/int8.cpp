@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "layers/core/int8_cast.h"
 
@@ -25,6 +26,7 @@ class Int8Form {
   }
 
   Int8Graph build() {
+    find_groups();
     choose_dtypes();
     map_.resize(dtype_.size());
     for (ValueId id = 0; id < count(); ++id) add(id);
@@ -40,15 +42,31 @@ class Int8Form {
                            : traits_[at(id)];
   }
 
-  /// Signs follow the makers; then values give up 8 bits until makers and readers all agree.
+  /// Layers that keep the range put their output and all their inputs into one group, whatever is
+  /// floating.
+  void find_groups() {
+    group_.resize(dtype_.size());
+    std::iota(group_.begin(), group_.end(), 0);
+    for (ValueId id = 0; id < count(); ++id) {
+      if (!traits_[at(id)].keeps_range) continue;
+      for (const ValueId input : from_.node(id).inputs) group_[at(group_of(input))] = group_of(id);
+    }
+    may_be_negative_.assign(dtype_.size(), false);
+    for (ValueId id = 0; id < count(); ++id) {
+      const bool negative = !traits_[at(id)].keeps_range && !traits_[at(id)].nonnegative;
+      if (negative) may_be_negative_[at(group_of(id))] = true;
+    }
+  }
+
+  [[nodiscard]] ValueId group_of(ValueId v) const {
+    while (group_[at(v)] != v) v = group_[at(v)];
+    return v;
+  }
+
+  /// What can be 8-bit is; then values give up 8 bits until makers and readers all agree.
   void choose_dtypes() {
     for (ValueId id = 0; id < count(); ++id) {
-      const Int8Traits t = traits(id);
-      if (!t.makes || is_output(id)) continue;
-      const bool passes = t.keeps_range;
-      dtype_[at(id)] = passes          ? dtype_[at(from_.node(id).inputs[0])]
-                       : t.nonnegative ? DType::kU8
-                                       : DType::kI8;
+      if (traits(id).makes && !is_output(id)) dtype_[at(id)] = v8(id);
     }
     for (bool changed = true; changed;) {
       changed = false;
@@ -61,9 +79,12 @@ class Int8Form {
   }
 
   [[nodiscard]] bool allowed(ValueId id) const {
-    if (traits(id).keeps_range && dtype_[at(from_.node(id).inputs[0])] != dtype_[at(id)]) {
-      return false;
-    }
+    const auto& inputs = from_.node(id).inputs;
+    const bool passes_only_f32 =
+        traits(id).keeps_range && std::all_of(inputs.begin(), inputs.end(), [this](ValueId v) {
+          return dtype_[at(v)] == DType::kF32;
+        });
+    if (passes_only_f32) return false;
     return std::all_of(readers_[at(id)].begin(), readers_[at(id)].end(), [&](ValueId reader) {
       const Int8Traits t = traits(reader);
       return t.takes && (!t.keeps_range || dtype_[at(reader)] == dtype_[at(id)]);
@@ -86,7 +107,9 @@ class Int8Form {
     std::vector<DType> dtypes;
     for (std::size_t j = 0; j < n.inputs.size(); ++j) {
       const ValueId v = n.inputs[j];
-      const bool cast = j == 0 && traits(id).needs && dtype_[at(v)] == DType::kF32;
+      const bool wanted =
+          (j == 0 && traits(id).needs) || (traits(id).keeps_range && dtype_[at(id)] != DType::kF32);
+      const bool cast = wanted && dtype_[at(v)] == DType::kF32;
       inputs.push_back(cast ? quantised(v) : map_[at(v)]);
       dtypes.push_back(graph.node(inputs.back()).dtype);
     }
@@ -117,25 +140,26 @@ class Int8Form {
     return twin_[v] = made;
   }
 
-  /// The value whose range `v` has.
-  [[nodiscard]] ValueId source(ValueId v) const {
-    while (traits_[at(v)].keeps_range) v = from_.node(v).inputs[0];
-    return v;
-  }
-
   /// Dtype of a value in 8 bits.
   [[nodiscard]] DType v8(ValueId v) const {
-    if (dtype_[at(v)] != DType::kF32) return dtype_[at(v)];
-    return traits_[at(source(v))].nonnegative ? DType::kU8 : DType::kI8;
+    return may_be_negative_[at(group_of(v))] ? DType::kI8 : DType::kU8;
   }
 
   void add_scale(const std::string& node, const std::string& param, ValueId v) {
-    v = source(v);
-    const auto [it, fresh] = value_.emplace(v, out_.values.size());
-    if (fresh) {
-      out_.values.push_back({from_.node(v).name, v8(v) == DType::kU8 ? kMostU8 : kMostI8});
-    }
+    const ValueId group = group_of(v);
+    const auto [it, fresh] = value_.emplace(group, out_.values.size());
+    if (fresh) out_.values.push_back(value_of(group));
     out_.scales.push_back({node + "." + param, it->second});
+  }
+
+  /// The values of a group that its other ones come from.
+  [[nodiscard]] Int8Graph::Value value_of(ValueId group) const {
+    Int8Graph::Value value{{}, v8(group) == DType::kU8 ? kMostU8 : kMostI8};
+    for (ValueId id = 0; id < count(); ++id) {
+      const bool member = group_of(id) == group && !traits_[at(id)].keeps_range;
+      if (member) value.nodes.push_back(from_.node(id).name);
+    }
+    return value;
   }
 
   const Graph& from_;
@@ -145,7 +169,9 @@ class Int8Form {
   std::vector<DType> dtype_;
   std::vector<ValueId> map_;  // to the new graph
   std::map<ValueId, ValueId> twin_;
-  std::map<ValueId, std::size_t> value_;
+  std::vector<ValueId> group_;  // a value of the same group, itself if it stands for the group
+  std::vector<bool> may_be_negative_;     // by what stands for the group
+  std::map<ValueId, std::size_t> value_;  // of a group
   Int8Graph out_;
 };
 

@@ -16,10 +16,10 @@ struct Int8Graph {
     std::string param;
     std::size_t value;
   };
-  /// A value that needs a scale: a node of the inference graph, and the largest q that stands for
-  /// its largest magnitude.
+  /// Values that share a scale: the nodes of the inference graph that they come from (several meet
+  /// in a concatenation), and the largest q, which stands for the largest magnitude among them.
   struct Value {
-    std::string node;
+    std::vector<std::string> nodes;
     float levels;
   };
   DerivedGraph derived;  ///< rules: from the inference graph's parameters
@@ -27,11 +27,11 @@ struct Int8Graph {
   std::vector<Scale> scales;
 };
 
-/// Every layer that has an 8-bit form gets it, and a value is 8-bit (u8 where it cannot be
-/// negative, else i8) if its maker and all its readers allow; the image and other floating values
-/// are quantised where a layer needs them. Outputs and everything else stay f32, and so do the
-/// layers of the nodes named in `floating`. Whatever is in `floating`, Int8Graph::values is a part
-/// of what it is for none.
+/// Every layer that has an 8-bit form gets it, and a value is 8-bit (u8 where neither it nor one
+/// that shares its scale can be negative, else i8) if its maker and all its readers allow; the
+/// image and other floating values are quantised where a layer needs them or other 8-bit values
+/// meet them. Outputs and everything else stay f32, and so do the layers of the nodes named in
+/// `floating`. Whatever is in `floating`, Int8Graph::values is a part of what it is for none.
 /// `inference`: what inference_form() makes.
 [[nodiscard]] Int8Graph int8_form(const Graph& inference,
                                   const std::vector<std::string>& floating = {});

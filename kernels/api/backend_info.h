@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 
+#include "engine/device/context.h"
 #include "engine/tensor/dtype.h"
 
 namespace graft::kernels {
@@ -27,5 +29,9 @@ struct CudaBackendInfo {
 /// Null if inference in `dtype` (kF32, kBF16 or kI8) is as fast here as that dtype can be, else
 /// what is missing.
 [[nodiscard]] const char* why_not_fast(DType dtype);
+
+/// Bytes of the context's memory that its kernels on the host keep from call to call: weights in
+/// their own order, and the workspace.
+[[nodiscard]] std::size_t kept_bytes(Context& ctx);
 
 }  // namespace graft::kernels

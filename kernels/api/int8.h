@@ -57,6 +57,9 @@ void scale_shift_fwd(Context& ctx, const ScaleShiftOptions& options, const Tenso
 
 /// x (N,H,W,C) u8|i8 -> y (N,P,Q,C), same dtype and scale.
 void max_pool_int8_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y);
+/// Likewise the mean of each window, rounded to the nearest integer (ties to even, but for windows
+/// whose size is even and no power of two: there f32 decides). window <= 15.
+void avg_pool_int8_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y);
 /// x (N,H,W,C) u8|i8 of scale `scale` -> y (N,C) f32, mean over (H,W).
 void global_avg_pool_int8_fwd(Context& ctx, float scale, const Tensor& x, Tensor& y);
 

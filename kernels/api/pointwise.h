@@ -29,7 +29,7 @@ void copy(Context& ctx, const Tensor& x, Tensor& y);
 /// y = x, same shape, between f32 and bf16 (rounded to the nearest, ties to even).
 void cast(Context& ctx, const Tensor& x, Tensor& y);
 
-/// y (..., sum C_i) = x_i (..., C_i) side by side on the last axis.
+/// y (..., sum C_i) = x_i (..., C_i) side by side on the last axis; forward: also u8|i8.
 void concat_fwd(Context& ctx, std::span<const Tensor> x, Tensor& y);
 /// dx_i by mode_i; kSkip leaves dx_i alone.
 void concat_bwd(Context& ctx, const Tensor& dy, std::span<const GradMode> mode,

@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "kernels/cpu/dnnl.h"
+#include "kernels/cpu/kept_buffer.h"
 #include "kernels/cpu/simd/simd.h"
 
 namespace graft::kernels {
@@ -51,6 +52,10 @@ const char* why_not_fast(DType dtype) {
     default:
       return "no inference form";
   }
+}
+
+std::size_t kept_bytes(Context& ctx) {
+  return *ctx.state<cpu::KeptBytes>().total + ctx.workspace().bytes();
 }
 
 }  // namespace graft::kernels

@@ -181,7 +181,7 @@ const memory& ConvState::packed_weights(Context& ctx, const char* op, ConvPlan& 
   const auto address = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(w.data()));
   auto& entry = packed_.get({address, plan.format}, [&] {
     PackedWeights made;
-    made.buffer = Buffer(ctx.memory(), static_cast<std::size_t>(plan.packed_bytes));
+    made.buffer = KeptBuffer(ctx, plan.packed_bytes);
     made.packed = unbound(plan.w_packed.get_desc(), device_.engine);
     point(op, made.packed, made.buffer.data());
     return made;

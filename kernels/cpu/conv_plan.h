@@ -8,6 +8,7 @@
 
 #include "kernels/api/conv.h"
 #include "kernels/cpu/dnnl.h"
+#include "kernels/cpu/kept_buffer.h"
 #include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
@@ -74,7 +75,7 @@ class ConvState {
 
  private:
   struct PackedWeights {
-    Buffer buffer;
+    KeptBuffer buffer;
     dnnl::memory packed;
     std::uint64_t version = 0;
   };

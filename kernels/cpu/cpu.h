@@ -33,6 +33,7 @@ decltype(kernels::quantise) quantise;
 decltype(kernels::dequantise) dequantise;
 decltype(kernels::scale_shift_fwd) scale_shift_fwd;
 decltype(kernels::max_pool_int8_fwd) max_pool_int8_fwd;
+decltype(kernels::avg_pool_int8_fwd) avg_pool_int8_fwd;
 decltype(kernels::global_avg_pool_int8_fwd) global_avg_pool_int8_fwd;
 
 decltype(kernels::batch_norm_fwd_train) batch_norm_fwd_train;

@@ -24,6 +24,19 @@ void run_rows(Context& ctx, const Tensor& x, Tensor& y, simd::Int8ScaleShift a, 
   });
 }
 
+simd::PoolGeometry geometry(const PoolOptions& o, const Shape& x, const Shape& y) {
+  return {.h = x[1],
+          .w = x[2],
+          .c = x[3],
+          .p = y[1],
+          .q = y[2],
+          .window = o.window,
+          .stride = o.stride,
+          .pad = o.pad,
+          .pad_end = o.trailing_pad(),
+          .count_include_pad = o.count_include_pad};
+}
+
 /// y = narrow(x * scale), without channels.
 void run_flat(Context& ctx, const Tensor& x, float scale, Tensor& y) {
   float scales[kFlatWidth], shifts[kFlatWidth] = {};
@@ -81,19 +94,23 @@ void scale_shift_fwd(Context& ctx, const ScaleShiftOptions& o, const Tensor& x, 
 }
 
 void max_pool_int8_fwd(Context& ctx, const PoolOptions& o, const Tensor& x, Tensor& y) {
-  const simd::PoolGeometry g = {.h = x.shape()[1],
-                                .w = x.shape()[2],
-                                .c = x.shape()[3],
-                                .p = y.shape()[1],
-                                .q = y.shape()[2],
-                                .window = o.window,
-                                .stride = o.stride,
-                                .pad = o.pad,
-                                .pad_end = o.trailing_pad(),
-                                .count_include_pad = o.count_include_pad};
+  const simd::PoolGeometry g = geometry(o, x.shape(), y.shape());
   parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
     simd::int8().max_pool(g, x.data(), y.data(), x.dtype() == DType::kI8, begin, end);
   });
+}
+
+void avg_pool_int8_fwd(Context& ctx, const PoolOptions& o, const Tensor& x, Tensor& y) {
+  const simd::PoolGeometry g = geometry(o, x.shape(), y.shape());
+  Scratch scratch;
+  const auto columns = scratch.array<std::uint16_t>(ctx.threads() * g.w * g.c);
+  scratch.open(ctx);
+  const std::int64_t grain = kGrainElements / std::max<std::int64_t>(g.w * g.c, 1);
+  parallel_threads(ctx, y.shape()[0] * g.p, grain, 1,
+                   [&](std::int64_t begin, std::int64_t end, int thread) {
+                     simd::int8().avg_pool(g, x.data(), y.data(), x.dtype() == DType::kI8,
+                                           columns.get() + thread * g.w * g.c, begin, end);
+                   });
 }
 
 void global_avg_pool_int8_fwd(Context& ctx, float scale, const Tensor& x, Tensor& y) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/int8_types.h"
+#include "kernels/cpu/kept_buffer.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/plan_cache.h"
@@ -24,7 +25,7 @@ class Int8ConvState {
   explicit Int8ConvState(Context&) : filters_(kMaxFilters) {}
 
   struct Filters {
-    Buffer packed, row_sum;
+    KeptBuffer packed, row_sum;
     std::uint64_t version = 0;
   };
   /// Those of the weights at `w`; new ones have version 0.
@@ -33,8 +34,8 @@ class Int8ConvState {
     const Shape& s = w.shape();
     return filters_.get({address, s[0], s[1], s[2], s[3]}, [&] {
       Filters made;
-      made.packed = Buffer(ctx.memory(), static_cast<std::size_t>(bytes));
-      made.row_sum = Buffer(ctx.memory(), static_cast<std::size_t>(s[0]) * sizeof(std::int32_t));
+      made.packed = KeptBuffer(ctx, bytes);
+      made.row_sum = KeptBuffer(ctx, s[0] * static_cast<std::int64_t>(sizeof(std::int32_t)));
       return made;
     });
   }
@@ -63,14 +64,35 @@ bool is_pointwise(const ConvOptions& o, const Shape& w) {
          o.pad_top + o.pad_bottom + o.pad_left + o.pad_right == 0;
 }
 
-void run(Context& ctx, simd::Int8ConvGeometry g, std::int64_t n, const simd::Int8ConvArgs& args,
-         std::uint8_t* scratch, std::int64_t scratch_bytes) {
+/// Whether threads share the filters instead of the rows: where these are most of what is read, so
+/// that each is read by one thread only, and can be dealt out about equally.
+bool shares_filters(const Context& ctx, const simd::Int8ConvGeometry& g, std::int64_t x_bytes) {
+  constexpr std::int64_t kManyPanels = 4;
+  const std::int64_t panels = simd::int8_conv()->panels(g), threads = ctx.threads();
+  const bool equal = panels % threads == 0 || panels >= kManyPanels * threads;
+  return threads > 1 && equal && g.k * g.r * g.s * g.c > x_bytes;
+}
+
+struct Work {
+  std::uint8_t* scratch;
+  std::int64_t scratch_bytes;  ///< of a thread
+  bool shares_filters;
+};
+
+void run(Context& ctx, const simd::Int8ConvGeometry& g, std::int64_t n,
+         const simd::Int8ConvArgs& args, const Work& work) {
   const auto& loops = *simd::int8_conv();
-  const std::int64_t bands = loops.bands(g);
-  const std::int64_t per_band = g.p * g.q * g.k * g.r * g.s * g.c / bands;
-  parallel_threads(ctx, n * bands, kMultiplyAddsAThread / std::max<std::int64_t>(per_band, 1), 1,
+  const std::int64_t bands = n * loops.bands(g), panels = loops.panels(g);
+  const std::int64_t units = work.shares_filters ? panels : bands;
+  const std::int64_t per_unit = n * g.p * g.q * g.k * g.r * g.s * g.c / units;
+  parallel_threads(ctx, units, kMultiplyAddsAThread / std::max<std::int64_t>(per_unit, 1), 1,
                    [&](std::int64_t begin, std::int64_t end, int thread) {
-                     loops.forward(g, args, scratch + thread * scratch_bytes, begin, end);
+                     std::uint8_t* scratch = work.scratch + thread * work.scratch_bytes;
+                     if (work.shares_filters) {
+                       loops.forward(g, args, scratch, 0, bands, begin, end);
+                     } else {
+                       loops.forward(g, args, scratch, begin, end, 0, panels);
+                     }
                    });
 }
 
@@ -85,9 +107,9 @@ std::int64_t row_of(std::int64_t pixels, int threads) {
 /// A 1x1 convolution has no rows: rows of g.q pixels, then what is left.
 void run_pointwise(Context& ctx, simd::Int8ConvGeometry g, std::int64_t pixels,
                    simd::Int8ConvArgs args, std::size_t y_bytes, std::size_t residual_bytes,
-                   std::uint8_t* scratch, std::int64_t scratch_bytes) {
+                   const Work& work) {
   const std::int64_t row = g.q, rows = pixels / row, rest = pixels % row;
-  if (rows > 0) run(ctx, g, rows, args, scratch, scratch_bytes);
+  if (rows > 0) run(ctx, g, rows, args, work);
   if (rest == 0) return;
   const std::int64_t done = rows * row;
   args.x += done * g.c;
@@ -99,7 +121,7 @@ void run_pointwise(Context& ctx, simd::Int8ConvGeometry g, std::int64_t pixels,
   args.y = skip(args.y, y_bytes);
   if (args.residual != nullptr) args.residual = skip(args.residual, residual_bytes);
   g.w = g.q = rest;
-  run(ctx, g, 1, args, scratch, scratch_bytes);
+  run(ctx, g, 1, args, work);
 }
 
 }  // namespace
@@ -118,10 +140,13 @@ void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, cons
   const auto& loops = *simd::int8_conv();
   auto g = geometry(o.conv, x.shape(), w.shape(), y.shape());
   const bool pointwise = is_pointwise(o.conv, w.shape());
+  const bool by_filters = shares_filters(ctx, g, x.numel());
   if (pointwise) {
     g.h = g.p = 1;
-    g.w = g.q = row_of(y.numel() / g.k, ctx.threads());
+    g.w = g.q = row_of(y.numel() / g.k, by_filters ? 1 : ctx.threads());
     g.in_place = x.dtype() == DType::kU8 && g.c % kBlock == 0;
+  } else if (!by_filters && x.shape()[0] % ctx.threads() != 0) {
+    g.share = ctx.threads();
   }
   const std::int64_t padded =
       (g.k + simd::kChannelLanes - 1) / simd::kChannelLanes * simd::kChannelLanes;
@@ -143,9 +168,9 @@ void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, cons
   const auto args = int8_args(o, x, packed, start.get(), scale.get(), shift.get(), residual, y);
   if (pointwise) {
     run_pointwise(ctx, g, y.numel() / g.k, args, size_of(y.dtype()), size_of(residual.dtype()),
-                  work.get(), scratch_bytes);
+                  {work.get(), scratch_bytes, by_filters});
   } else {
-    run(ctx, g, x.shape()[0], args, work.get(), scratch_bytes);
+    run(ctx, g, x.shape()[0], args, {work.get(), scratch_bytes, by_filters});
   }
 }
 

@@ -2,8 +2,8 @@
 // Weights in the order in which a kernel of ours reads them, kept per context and kernel.
 #pragma once
 
-#include "engine/device/context.h"
 #include "engine/tensor/tensor.h"
+#include "kernels/cpu/kept_buffer.h"
 #include "kernels/plan_cache.h"
 
 namespace graft::kernels::cpu {
@@ -21,7 +21,7 @@ class KeptWeights {
                                  std::int64_t floats, std::uint64_t version, const Make& make) {
     const auto address = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(w.data()));
     Kept& kept = kept_.get({address, w.shape()[0], floats, variant}, [&] {
-      return Kept{Buffer(ctx.memory(), static_cast<std::size_t>(floats) * sizeof(float))};
+      return Kept{KeptBuffer(ctx, floats * static_cast<std::int64_t>(sizeof(float)))};
     });
     auto* to = static_cast<float*>(kept.buffer.data());
     if (kept.version != version) {
@@ -34,7 +34,7 @@ class KeptWeights {
  private:
   static constexpr std::size_t kMaxTensors = 512;
   struct Kept {
-    Buffer buffer;
+    KeptBuffer buffer;
     std::uint64_t version = 0;
   };
   PlanCache<4, Kept> kept_;

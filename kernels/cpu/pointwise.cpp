@@ -120,14 +120,17 @@ void copy(Context& ctx, const Tensor& x, Tensor& y) {
 }
 
 void concat_fwd(Context& ctx, std::span<const Tensor> x, Tensor& y) {
-  auto* ys = y.ptr<float>();
+  auto* ys = static_cast<std::byte*>(y.data());
   const std::int64_t width = channels(y);
+  const auto bytes = [size = size_of(y.dtype())](std::int64_t count) {
+    return static_cast<std::size_t>(count) * size;
+  };
   std::int64_t at = 0;
   for (const Tensor& part : x) {
-    const auto* xs = part.ptr<const float>();
+    const auto* xs = static_cast<const std::byte*>(part.data());
     const Columns s = {y.numel() / width, width, at, channels(part)};
     for_column_rows(ctx, s, [&](std::int64_t wide, std::int64_t narrow) {
-      std::memcpy(ys + wide, xs + narrow, float_bytes(s.c));
+      std::memcpy(ys + bytes(wide), xs + bytes(narrow), bytes(s.c));
     });
     at += s.c;
   }

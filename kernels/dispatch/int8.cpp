@@ -15,6 +15,7 @@ namespace graft::kernels {
 namespace {
 
 constexpr std::int64_t kMaxTerms = 1 << 16;  // times 255 * 127 is below 2^31
+constexpr int kMaxWindow = 15;               // 15^2 * 255 is below 2^16
 
 constexpr Impl<decltype(conv_int8_fwd)> kConvInt8Fwd[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_int8_fwd_why_not, cpu::depthwise_int8_fwd},
@@ -40,6 +41,10 @@ constexpr Impl<decltype(scale_shift_fwd)> kScaleShiftFwd[] = {
 constexpr Impl<decltype(max_pool_int8_fwd)> kMaxPoolInt8Fwd[] = {
     {"simd", Backend::kCpu, never, cpu::max_pool_int8_fwd},
     {"ref", Backend::kRef, never, ref::max_pool_int8_fwd},
+};
+constexpr Impl<decltype(avg_pool_int8_fwd)> kAvgPoolInt8Fwd[] = {
+    {"simd", Backend::kCpu, never, cpu::avg_pool_int8_fwd},
+    {"ref", Backend::kRef, never, ref::avg_pool_int8_fwd},
 };
 constexpr Impl<decltype(global_avg_pool_int8_fwd)> kGlobalAvgPoolInt8Fwd[] = {
     {"simd", Backend::kCpu, never, cpu::global_avg_pool_int8_fwd},
@@ -147,6 +152,15 @@ void max_pool_int8_fwd(Context& ctx, const PoolOptions& options, const Tensor& x
   const DType dtype = door.image_bytes("x", x);
   door.expect("y", y, pool_output_shape(options, x.shape()), dtype);
   if (y.numel() > 0) dispatch("max_pool_int8_fwd", kMaxPoolInt8Fwd, ctx, options, x, y);
+}
+
+void avg_pool_int8_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y) {
+  const Door door("avg_pool_int8_fwd");
+  const DType dtype = door.image_bytes("x", x);
+  door.require(options.window <= kMaxWindow, "window must be <= ", kMaxWindow, ", got ",
+               options.window);
+  door.expect("y", y, pool_output_shape(options, x.shape()), dtype);
+  if (y.numel() > 0) dispatch("avg_pool_int8_fwd", kAvgPoolInt8Fwd, ctx, options, x, y);
 }
 
 void global_avg_pool_int8_fwd(Context& ctx, float scale, const Tensor& x, Tensor& y) {

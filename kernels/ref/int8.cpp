@@ -7,6 +7,7 @@
 
 #include "kernels/ref/common.h"
 #include "kernels/ref/conv.h"
+#include "kernels/ref/pool.h"
 
 namespace graft::kernels::ref {
 namespace {
@@ -23,6 +24,13 @@ double value_at(const Tensor& t, float scale, std::int64_t i) {
     default:
       return static_cast<double>(t.ptr<float>()[i]);
   }
+}
+
+/// The integers of an 8-bit tensor. Those below 2^53 are exact in f64, so sums of them are too.
+Tensor wide(Context& ctx, const Tensor& t) {
+  Tensor out = Tensor::allocate(ctx.memory(), t.shape(), DType::kF64);
+  for (std::int64_t i = 0; i < t.numel(); ++i) out.ptr<double>()[i] = value_at(t, 1, i);
+  return out;
 }
 
 /// Saturated to the range of T; NaN becomes its lower end, as the vector instructions do it.
@@ -70,14 +78,8 @@ void max_pool(const PoolOptions& o, const Shape& x, const Shape& y, const T* fro
 void conv_int8_fwd(Context& ctx, const Int8ConvOptions& o, const Tensor& x, const Tensor& w,
                    const Tensor& w_scale, const Tensor& bias, const Tensor& residual, std::uint64_t,
                    Tensor& y) {
-  // Integers below 2^53 are exact in f64, so the f64 convolution is the integer one.
-  const auto wide = [&](const Tensor& t) {
-    Tensor out = Tensor::allocate(ctx.memory(), t.shape(), DType::kF64);
-    for (std::int64_t i = 0; i < t.numel(); ++i) out.ptr<double>()[i] = value_at(t, 1, i);
-    return out;
-  };
   Tensor sums = Tensor::allocate(ctx.memory(), y.shape(), DType::kF64);
-  ref::conv_fwd(ctx, o.conv, wide(x), wide(w), Tensor(), 0, sums);
+  ref::conv_fwd(ctx, o.conv, wide(ctx, x), wide(ctx, w), Tensor(), 0, sums);
   const std::int64_t k = y.shape()[3];
   for (std::int64_t i = 0; i < y.numel(); ++i) {
     const double scale =
@@ -127,6 +129,12 @@ void max_pool_int8_fwd(Context&, const PoolOptions& options, const Tensor& x, Te
   } else {
     max_pool(options, x.shape(), y.shape(), x.ptr<std::int8_t>(), y.ptr<std::int8_t>());
   }
+}
+
+void avg_pool_int8_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y) {
+  Tensor means = Tensor::allocate(ctx.memory(), y.shape(), DType::kF64);
+  ref::avg_pool_fwd(ctx, options, wide(ctx, x), means);
+  for (std::int64_t i = 0; i < y.numel(); ++i) store(y, 1, i, means.ptr<double>()[i]);
 }
 
 void global_avg_pool_int8_fwd(Context&, float scale, const Tensor& x, Tensor& y) {

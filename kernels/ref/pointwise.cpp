@@ -87,17 +87,19 @@ void copy(Context&, const Tensor& x, Tensor& y) {
 
 void concat_fwd(Context&, std::span<const Tensor> x, Tensor& y) {
   const std::int64_t width = last(y);
-  dispatch_float(y.dtype(), "concat_fwd", [&]<class T>(std::type_identity<T>) {
+  const auto run = [&]<class T>(std::type_identity<T>) {
     std::int64_t at = 0;
     for (const Tensor& part : x) {
-      const T* xs = part.ptr<const T>();
+      const T* xs = static_cast<const T*>(part.data());
       const std::int64_t c = last(part);
       for (std::int64_t i = 0; i < part.numel(); ++i) {
-        y.ptr<T>()[i / c * width + at + i % c] = xs[i];
+        static_cast<T*>(y.data())[i / c * width + at + i % c] = xs[i];
       }
       at += c;
     }
-  });
+  };
+  if (size_of(y.dtype()) == 1) return run(std::type_identity<std::byte>());
+  dispatch_float(y.dtype(), "concat_fwd", run);
 }
 
 void concat_bwd(Context&, const Tensor& dy, std::span<const GradMode> mode, std::span<Tensor> dx) {

@@ -101,7 +101,7 @@ struct Int8Traits {
   bool takes = false;        ///< reads 8-bit inputs, and floating ones
   bool needs = false;        ///< input 0 has to be 8-bit
   bool makes = false;        ///< can write an 8-bit output
-  bool keeps_range = false;  ///< outputs are inputs or 0: input and output have one dtype and scale
+  bool keeps_range = false;  ///< outputs lie among the inputs and 0: all have one dtype and scale
   bool nonnegative = false;  ///< of all outputs
 };
 

@@ -9,7 +9,7 @@
 namespace graft {
 namespace {
 
-// Positions in the buffers of Int8Conv2d and Int8ScaleShift.
+// Positions in the buffers of Int8Conv2d, the first four also of Int8Linear, and Int8ScaleShift.
 enum ConvBuffer : std::size_t { kWeight, kWScale, kBias, kConvX, kConvResidual, kConvY };
 enum ScaleShiftBuffer : std::size_t { kScale, kShift, kX, kY };
 
@@ -72,6 +72,39 @@ void Int8Conv2d::derive_params(Context& ctx, std::span<const ParamSource> from,
   kernels::copy(ctx, from[0].params[1], to[kBias]);
 }
 
+std::string Int8Linear::attributes() const { return fmt::format("{}->{}", in_, out_); }
+
+LayerPlan Int8Linear::plan(std::span<const Shape> x) const {
+  GRAFT_CHECK_EQ(x.size(), 1u, "Int8Linear inputs");
+  GRAFT_CHECK(x[0].rank() == 2 && x[0][1] == in_, "Int8Linear: expects (N,", in_, "), got ", x[0]);
+  return {.y = {x[0][0], out_}};
+}
+
+std::vector<ParamSpec> Int8Linear::params() const {
+  return {derived("weight", {out_, in_}, DType::kI8), derived("w_scale", {out_}),
+          derived("bias", {out_}), derived("x_scale", {1})};
+}
+
+std::int64_t Int8Linear::flops(std::span<const Shape> x) const { return 2 * x[0][0] * in_ * out_; }
+
+void Int8Linear::forward(const ForwardArgs& a) const {
+  kernels::Int8ConvOptions o;
+  o.x_scale = scalar(a.params[kConvX]);
+  kernels::linear_int8_fwd(a.ctx, o, a.x[0], a.params[kWeight], a.params[kWScale], a.params[kBias],
+                           a.param_version, a.y);
+}
+
+void Int8Linear::derive_params(Context& ctx, std::span<const ParamSource> from,
+                               std::span<Tensor> to) const {
+  const auto own = from[0].params;
+  kernels::quantise_weights(ctx, own[0], to[kWeight], to[kWScale]);
+  if (own.size() > 1) {
+    kernels::copy(ctx, own[1], to[kBias]);
+  } else {
+    fill_zero(ctx, to[kBias]);
+  }
+}
+
 std::string Int8ScaleShift::attributes() const {
   return fmt::format("{}{} to {}", channels_, describe(act_), name(y_));
 }
@@ -100,21 +133,25 @@ void Int8ScaleShift::derive_params(Context& ctx, std::span<const ParamSource> fr
   for (const std::size_t i : {kScale, kShift}) kernels::copy(ctx, from[0].params[i], to[i]);
 }
 
-std::string Int8MaxPool2d::attributes() const {
+std::string Int8Pool2d::attributes() const {
   return fmt::format("{}x{} stride {} pad {}", o_.window, o_.window, o_.stride, o_.pad);
 }
 
-LayerPlan Int8MaxPool2d::plan(std::span<const Shape> x) const {
-  GRAFT_CHECK_EQ(x.size(), 1u, "Int8MaxPool2d inputs");
+LayerPlan Int8Pool2d::plan(std::span<const Shape> x) const {
+  GRAFT_CHECK_EQ(x.size(), 1u, kind(), " inputs");
   return {.y = kernels::pool_output_shape(o_, x[0]), .dtype = dtype_};
 }
 
-std::int64_t Int8MaxPool2d::flops(std::span<const Shape> x) const {
+std::int64_t Int8Pool2d::flops(std::span<const Shape> x) const {
   return plan(x).y.numel() * o_.window * o_.window;
 }
 
-void Int8MaxPool2d::forward(const ForwardArgs& a) const {
-  kernels::max_pool_int8_fwd(a.ctx, o_, a.x[0], a.y);
+void Int8Pool2d::forward(const ForwardArgs& a) const {
+  if (of_ == Of::kMax) {
+    kernels::max_pool_int8_fwd(a.ctx, o_, a.x[0], a.y);
+  } else {
+    kernels::avg_pool_int8_fwd(a.ctx, o_, a.x[0], a.y);
+  }
 }
 
 LayerPlan Int8GlobalAvgPool::plan(std::span<const Shape> x) const {

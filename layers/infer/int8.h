@@ -31,6 +31,25 @@ class Int8Conv2d final : public InferenceLayer {
   DType y_;
 };
 
+/// As Linear, x u8|i8, y f32. Buffers: weight i8 (K,C), w_scale and bias (K), x_scale. Derives from
+/// a Linear.
+class Int8Linear final : public InferenceLayer {
+ public:
+  Int8Linear(std::int64_t in_features, std::int64_t out_features)
+      : in_(in_features), out_(out_features) {}
+  [[nodiscard]] std::string_view kind() const override { return "Int8Linear"; }
+  [[nodiscard]] std::string attributes() const override;
+  [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
+  [[nodiscard]] std::vector<ParamSpec> params() const override;
+  [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
+  void forward(const ForwardArgs& args) const override;
+  void derive_params(Context& ctx, std::span<const ParamSource> from,
+                     std::span<Tensor> to) const override;
+
+ private:
+  std::int64_t in_, out_;
+};
+
 /// As ScaleShift, x and y u8|i8|f32. Buffers: scale, shift (C), x_scale, y_scale.
 class Int8ScaleShift final : public InferenceLayer {
  public:
@@ -51,17 +70,25 @@ class Int8ScaleShift final : public InferenceLayer {
   DType y_;
 };
 
-/// As MaxPool2d on u8|i8.
-class Int8MaxPool2d final : public InferenceLayer {
+/// As MaxPool2d or AvgPool2d on u8|i8; input and output have one scale.
+class Int8Pool2d final : public InferenceLayer {
  public:
-  Int8MaxPool2d(const kernels::PoolOptions& options, DType dtype) : o_(options), dtype_(dtype) {}
-  [[nodiscard]] std::string_view kind() const override { return "Int8MaxPool2d"; }
+  enum class Of : std::uint8_t { kMax, kMean };
+  /// Largest window of a mean.
+  static constexpr int kMostWindow = 15;
+
+  Int8Pool2d(Of of, const kernels::PoolOptions& options, DType dtype)
+      : of_(of), o_(options), dtype_(dtype) {}
+  [[nodiscard]] std::string_view kind() const override {
+    return of_ == Of::kMax ? "Int8MaxPool2d" : "Int8AvgPool2d";
+  }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
 
  private:
+  Of of_;
   kernels::PoolOptions o_;
   DType dtype_;
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernels/api/gemm.h"
+#include "layers/infer/int8.h"
 
 namespace graft {
 
@@ -34,6 +35,19 @@ std::int64_t Linear::flops(std::span<const Shape> x) const { return 2 * x[0][0] 
 void Linear::forward(const ForwardArgs& a) const {
   kernels::linear_fwd(a.ctx, a.x[0], a.params[0], bias_ ? a.params[1] : Tensor(), a.param_version,
                       a.y);
+}
+
+Int8Traits Linear::int8_traits() const {
+  constexpr std::int64_t kWorthwhile = 1 << 19;  // weights; reading fewer takes no time to speak of
+  constexpr std::int64_t kMostTerms = 1 << 16;   // see kernels/api/int8.h
+  const bool fits = in_ <= kMostTerms;
+  return in_ * out_ >= kWorthwhile && fits ? Int8Traits{.takes = true, .needs = true}
+                                           : Int8Traits{};
+}
+
+LayerPtr Linear::int8_form(std::span<const DType> x, DType y) const {
+  const bool fits = x[0] != DType::kF32 && y == DType::kF32;
+  return fits ? std::make_shared<Int8Linear>(in_, out_) : nullptr;
 }
 
 void Linear::backward(const BackwardArgs& a) const {

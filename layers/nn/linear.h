@@ -20,6 +20,8 @@ class Linear final : public Layer {
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
   void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] Int8Traits int8_traits() const override;
+  [[nodiscard]] LayerPtr int8_form(std::span<const DType> x, DType y) const override;
 
  private:
   std::int64_t in_, out_;

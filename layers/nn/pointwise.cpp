@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/nn/pointwise.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "kernels/api/pointwise.h"
@@ -94,7 +96,12 @@ LayerPlan Concat::plan(std::span<const Shape> x) const {
     for (int i = 0; i < last; ++i) GRAFT_CHECK_EQ(s[i], y[i], "Concat: axis ", i);
     y[last] += s[last];
   }
-  return {.y = y};
+  return {.y = y, .dtype = dtype_};
+}
+
+LayerPtr Concat::int8_form(std::span<const DType> x, DType y) const {
+  const bool same = std::all_of(x.begin(), x.end(), [y](DType part) { return part == y; });
+  return same && y != DType::kF32 ? std::make_shared<Concat>(y) : nullptr;
 }
 
 std::int64_t Concat::flops(std::span<const Shape>) const { return 0; }

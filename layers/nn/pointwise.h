@@ -42,12 +42,20 @@ class Add final : public Layer {
 /// (N,H,W,C_i) side by side on the channel axis.
 class Concat final : public Layer {
  public:
+  explicit Concat(DType dtype = DType::kF32) : dtype_(dtype) {}
   [[nodiscard]] std::string_view kind() const override { return "Concat"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
   void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] Int8Traits int8_traits() const override {
+    return {.takes = true, .makes = true, .keeps_range = true};
+  }
+  [[nodiscard]] LayerPtr int8_form(std::span<const DType> x, DType y) const override;
+
+ private:
+  DType dtype_;  // 8-bit in inference
 };
 
 /// Zeroes each element with probability p in training and scales the others by 1/(1-p); the mask is

@@ -18,6 +18,10 @@ std::int64_t pool_flops(const kernels::PoolOptions& o, std::span<const Shape> x)
   return kernels::pool_output_shape(o, x[0]).numel() * o.window * o.window;
 }
 
+LayerPtr int8_pool(Int8Pool2d::Of of, const kernels::PoolOptions& o, DType x, DType y) {
+  return x == y && y != DType::kF32 ? std::make_shared<Int8Pool2d>(of, o, y) : nullptr;
+}
+
 }  // namespace
 
 std::string MaxPool2d::attributes() const { return describe(o_); }
@@ -40,7 +44,7 @@ void MaxPool2d::backward(const BackwardArgs& a) const {
 }
 
 LayerPtr MaxPool2d::int8_form(std::span<const DType> x, DType y) const {
-  return x[0] == y && y != DType::kF32 ? std::make_shared<Int8MaxPool2d>(o_, y) : nullptr;
+  return int8_pool(Int8Pool2d::Of::kMax, o_, x[0], y);
 }
 
 std::string AvgPool2d::attributes() const { return describe(o_); }
@@ -59,6 +63,15 @@ void AvgPool2d::forward(const ForwardArgs& a) const {
 void AvgPool2d::backward(const BackwardArgs& a) const {
   if (a.dx_mode[0] == GradMode::kSkip) return;
   kernels::avg_pool_bwd(a.ctx, o_, a.dy, a.dx_mode[0], a.dx[0]);
+}
+
+Int8Traits AvgPool2d::int8_traits() const {
+  if (o_.window > Int8Pool2d::kMostWindow) return {};
+  return {.takes = true, .makes = true, .keeps_range = true};
+}
+
+LayerPtr AvgPool2d::int8_form(std::span<const DType> x, DType y) const {
+  return int8_pool(Int8Pool2d::Of::kMean, o_, x[0], y);
 }
 
 LayerPtr GlobalAvgPool::int8_form(std::span<const DType> x, DType y) const {

@@ -37,6 +37,8 @@ class AvgPool2d final : public Layer {
   [[nodiscard]] std::int64_t flops(std::span<const Shape> x) const override;
   void forward(const ForwardArgs& args) const override;
   void backward(const BackwardArgs& args) const override;
+  [[nodiscard]] Int8Traits int8_traits() const override;
+  [[nodiscard]] LayerPtr int8_form(std::span<const DType> x, DType y) const override;
 
  private:
   kernels::PoolOptions o_;

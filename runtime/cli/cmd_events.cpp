@@ -133,7 +133,8 @@ int run_replay(const ReplayArgs& args) {
 
 struct DetectArgs {
   std::string scores, journal, app, stream = "recorded";
-  double threshold = 0.5, fps = 30;
+  std::optional<double> threshold;
+  double fps = 30;
   events::DetectorOptions detector{};
 };
 
@@ -148,7 +149,12 @@ int run_detect(const DetectArgs& args) {
     journal.append(*change);
     if (change->type == events::EventType::kNew) ++opened;
   };
-  for (const auto& s : scores) take(detector.observe(s.frame, s.score >= args.threshold, s.score));
+  constexpr double kEven = 0.5;
+  for (const auto& s : scores) {
+    const bool recorded = s.positive.value_or(s.score >= kEven);
+    const bool positive = args.threshold ? s.score >= *args.threshold : recorded;
+    take(detector.observe(s.frame, positive, s.score));
+  }
   take(detector.close(events::EndReason::kSourceEnd));
   log::info("{} frames, {} events of {}", scores.size(), opened, args.app);
   return 0;
@@ -195,13 +201,15 @@ Command add_replay(CLI::App& events) {
 Command add_detect(CLI::App& events) {
   auto a = std::make_shared<DetectArgs>();
   auto* app = events.add_subcommand("detect", "Vote on recorded scores: events of other settings");
-  app->add_option("--scores", a->scores, "JSONL of {\"frame\", \"app\", \"score\"}")->required();
+  app->add_option("--scores", a->scores,
+                  "JSONL of {\"frame\", \"app\", \"score\"}, as graft run --scores writes it")
+      ->required();
   app->add_option("--journal", a->journal, "events are appended to it")->required();
   app->add_option("--app", a->app, "whose scores")->required();
   app->add_option("--stream", a->stream, "name in the events")->capture_default_str();
-  app->add_option("--threshold", a->threshold, "a score from here on is positive")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  app->add_option("--threshold", a->threshold,
+                  "a score from here on is positive; without it, as recorded, else from 0.5 on")
+      ->check(CLI::Range(0.0, 1.0));
   app->add_option("--fps", a->fps, "of the stream, where scores have no \"pts\"")
       ->check(CLI::Range(1e-3, 1e4))
       ->capture_default_str();

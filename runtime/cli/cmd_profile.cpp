@@ -36,10 +36,12 @@ void print(const ModelProfile& p) {
                              static_cast<double>(layer.bytes) / 1024, 100 * layer.roofline);
   }
   std::cout << fmt::format(
-      "total {:.3f} ms, peak {:.1f} MiB, batch {}, {} threads; roof {:.0f} GFLOP/s (matrix "
-      "product), {:.1f} GB/s (copy)\n",
+      "total {:.3f} ms, peak {:.1f} MiB, batch {}, {} threads; roof {:.0f} GFLOP/s f32, {:.0f} "
+      "int8 "
+      "(matrix product), {:.1f} GB/s (copy)\n",
       p.total_ms, static_cast<double>(p.peak_bytes) / (1024.0 * 1024.0), p.batch, p.threads,
-      p.roof.flops_per_second / 1e9, p.roof.bytes_per_second / 1e9);
+      p.roof.flops_per_second / 1e9, p.roof.int8_flops_per_second / 1e9,
+      p.roof.bytes_per_second / 1e9);
 }
 
 /// Layers of a model, or of a package's network with its base.

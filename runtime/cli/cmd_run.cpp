@@ -23,8 +23,9 @@ using Clock = std::chrono::steady_clock;
 using train::StopSignal;
 
 struct RunArgs {
-  std::vector<std::string> apps, sinks;
-  std::string source, journal, plan, budget, mode, listen, scores, costs, base, rates, token_file;
+  std::vector<std::string> apps, sinks, crops;
+  std::string source, journal, plan, budget, mode, listen, scores, costs, measured, base, rates,
+      token_file;
   std::string stream = "camera", method = "exact", objective = "mean", voting = "off";
   double fps = 0, report_every_s = 10;
   int threads = 0;
@@ -40,8 +41,13 @@ run::RunnerOptions options_of(const RunArgs& args) {
   o.mode = live ? video::FrameMode::kLive : video::FrameMode::kReplay;
   o.stream = args.stream;
   o.packages.assign(args.apps.begin(), args.apps.end());
+  for (const std::string& crop : args.crops) {
+    const auto [name, view] = run::parse_view(crop);
+    if (!o.views.emplace(name, view).second) fail(Errc::kUsage, "--crop ", name, ": given twice");
+  }
   o.plan = args.plan;
   o.costs = args.costs;
+  o.measured_costs = args.measured;
   o.bases = args.base;
   if (!args.budget.empty()) o.budget = parse_bound("--budget", args.budget);
   // Who shares nothing is scheduled by what that costs, unless told otherwise.
@@ -142,9 +148,14 @@ void add_options(CLI::App* app, RunArgs& a) {
       ->required();
   app->add_option("--journal", a.journal, "file that events are written to, JSON lines")
       ->required();
+  app->add_option("--crop", a.crops,
+                  "APP=LEFT,TOP,WIDTH,HEIGHT, shares of the picture: what an application looks at; "
+                  "other views are other rows of one batch");
   app->add_option("--budget", a.budget, "cost a second: milliseconds, if costs are measured here");
   app->add_option("--plan", a.plan, "plan of graft schedule --out, instead of scheduling here");
   app->add_option("--costs", a.costs, "cost of each layer, JSON; measured at the start without it");
+  app->add_option("--measured-costs", a.measured,
+                  "cost file to write at the end: what the layers took in this run");
   app->add_option("--base", a.base, "base network or its folder; beside the first package without");
   app->add_option("--mode", a.mode,
                   "replay: every frame, as fast as it goes; live: the newest frame, at its time; "

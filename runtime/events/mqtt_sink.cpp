@@ -3,11 +3,13 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 
 #include <mosquitto.h>
 
+#include "engine/core/back_off.h"
 #include "engine/core/error.h"
 #include "engine/core/log.h"
 #include "runtime/events/sinks.h"
@@ -180,14 +182,13 @@ class MqttSink final : public EventSink {
     } else if (loop_until([&] { return connected_; }) && publish(available_, kOnline, true)) {
       log::info("{}: connected", name());
       trouble_.clear();
-      wait_ = kLeastWait;
+      back_off_.reset();
       return true;
     } else {
       trouble("no answer");
     }
     connected_ = false;
-    next_attempt_ = Clock::now() + wait_;
-    wait_ = std::min(wait_ * 2, kMostWait);
+    next_attempt_ = Clock::now() + back_off_.next();
     return false;
   }
 
@@ -229,7 +230,7 @@ class MqttSink final : public EventSink {
   std::optional<int> awaited_;  // id of the message whose acknowledgement is waited for
   std::string trouble_;
   Clock::time_point next_attempt_{};
-  milliseconds wait_ = kLeastWait;
+  BackOff back_off_{kLeastWait, kMostWait, std::random_device{}()};
   std::mutex mutex_;
   std::string stats_;
 };

@@ -6,6 +6,7 @@
 #include <random>
 #include <utility>
 
+#include "engine/core/back_off.h"
 #include "engine/core/error.h"
 #include "engine/core/log.h"
 #include "engine/io/file.h"
@@ -125,9 +126,7 @@ void Publisher::back_off(milliseconds time) {
 }
 
 void Publisher::work() {
-  std::minstd_rand random(std::random_device{}());
-  std::uniform_real_distribution<double> jitter(0.5, 1.0);
-  milliseconds wait = options_.least_back_off;
+  BackOff pauses(options_.least_back_off, options_.most_back_off, std::random_device{}());
   try {
     do {
       bool taken = false;
@@ -138,7 +137,7 @@ void Publisher::work() {
         log::warning("{}", error.what());  // a file of the journal that was just removed, say
       }
       if (taken) {
-        wait = options_.least_back_off;
+        pauses.reset();
         if (Clock::now() - cursor_written_ >= kCursorEvery) write_cursor();
         continue;
       }
@@ -146,8 +145,7 @@ void Publisher::work() {
       if (!waiting_) {
         sink_->idle(options_.poll);
       } else {
-        back_off(std::chrono::duration_cast<milliseconds>(wait * jitter(random)));
-        wait = std::min(wait * 2, options_.most_back_off);
+        back_off(pauses.next());
       }
     } while (!stopping());
     sink_->close();

@@ -14,6 +14,9 @@ RecordedScore read_score(const Json& json, double stream_fps) {
   RecordedScore out{.frame = {.index = json.at("frame")}, .score = json.at("score")};
   out.frame.pts_s = json.value("pts", static_cast<double>(out.frame.index) / stream_fps);
   out.frame.captured_at = json.value("captured_at", out.frame.pts_s);
+  if (const auto answer = json.find("positive"); answer != json.end()) {
+    out.positive = answer->get<bool>();
+  }
   if (out.frame.index < 0 || out.score < 0 || out.score > 1) {
     fail(Errc::kData, "frame ", out.frame.index, " with score ", out.score, ", not in [0, 1]");
   }

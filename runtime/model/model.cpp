@@ -8,6 +8,7 @@
 
 #include "engine/device/thread_budget.h"
 #include "graph/plan/int8.h"
+#include "kernels/api/backend_info.h"
 
 namespace graft {
 namespace {
@@ -79,7 +80,7 @@ void Model::set_observer(Executor::Observer observer) {
 
 std::size_t Model::planned_bytes() const {
   return params_->bytes() + (net_ ? net_->params().bytes() : 0) +
-         (executor_ ? executor_->arena_bytes() : 0) + staging_.bytes();
+         (executor_ ? executor_->arena_bytes() : 0) + staging_.bytes() + kernels::kept_bytes(*ctx_);
 }
 
 Executor& Model::executor() {

@@ -18,8 +18,8 @@
 
 namespace graft {
 
-/// Of model files. Older ones are read; a newer one is refused (exit code 5).
-inline constexpr int kModelFormat = 2;
+/// Of model files. Older ones are read, but for int8 ones; a newer one is refused (exit code 5).
+inline constexpr int kModelFormat = 3;
 
 inline constexpr const char* kImageInput = "image";   ///< (1,H,W,3)
 inline constexpr const char* kLogits = "logits";      ///< output of a classifier, (1,classes)
@@ -99,7 +99,7 @@ class Model {
   [[nodiscard]] const Graph& inference_graph();
   /// The inference form with its parameters as of the last run. Not for 8-bit models.
   [[nodiscard]] InferenceNet& inference_net();
-  /// Bytes of parameters, planned activations and own input for the largest batch so far.
+  /// Bytes of all that for the largest batch so far, and of what the context's kernels keep.
   [[nodiscard]] std::size_t planned_bytes() const;
 
   /// Called after every node of a run; see Executor::set_observer(). Empty: off.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MODEL.graft: a safetensors archive. Metadata: graft_model (the format's number), architecture or
 // graph, norm, output and output_node, preprocess, labels (JSON), origin, folds, int8 (JSON, format
-// 2 only: the weights are those of the 8-bit form), sha256 of all the others and of the weights.
+// 3 only: the weights are those of the 8-bit form), sha256 of all the others and of the weights.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -98,6 +98,12 @@ void check_format(const Metadata& m) {
   if (*format > kModelFormat) {
     fail(Errc::kModel, m.source(), ": model format ", *format, ", this build reads up to ",
          kModelFormat, "; use a newer graft");
+  }
+  // Which layers are 8-bit, and so what the file holds, follows from the network and the format.
+  if (m.has(kInt8Key) && *format < kModelFormat) {
+    fail(Errc::kModel, m.source(), ": an int8 model of format ", *format,
+         ", when fewer layers were 8-bit; run `graft quantize` again on the f32 model that it was "
+         "made of");
   }
 }
 

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
+#include "kernels/api/backend_info.h"
 #include "kernels/api/gemm.h"
+#include "kernels/api/int8.h"
 #include "runtime/report/statistics.h"
 
 namespace graft {
@@ -62,7 +65,16 @@ LayerProfile describe(const Graph& graph, ValueId id, std::int64_t batch) {
   return {.name = node.name,
           .op = std::string(node.layer->kind()) + (attributes.empty() ? "" : " " + attributes),
           .flops = node.layer->flops(inputs),
-          .bytes = bytes_of(graph, node, id, batch)};
+          .bytes = bytes_of(graph, node, id, batch),
+          .int8 = size_of(graph.node(node.inputs[0]).dtype) == 1};
+}
+
+/// Time that the roof allows / time.
+double roofline(const MachineRoof& roof, const LayerProfile& layer) {
+  const double rate = layer.int8 ? roof.int8_flops_per_second : roof.flops_per_second;
+  const double seconds = std::max(static_cast<double>(layer.flops) / rate,
+                                  static_cast<double>(layer.bytes) / roof.bytes_per_second);
+  return layer.ms > 0 ? kMsPerSecond * seconds / layer.ms : 0;
 }
 
 }  // namespace
@@ -78,10 +90,23 @@ MachineRoof measure_roof(Context& ctx) {
     kernels::linear_fwd(ctx, a, b, {}, 0, c);
     ctx.synchronize();
   });
+  Tensor bytes = Tensor::allocate(ctx.memory(), {kSide, kSide}, DType::kU8);
+  Tensor weights = Tensor::allocate(ctx.memory(), {kSide, kSide}, DType::kI8);
+  Tensor zeros = Tensor::allocate(ctx.memory(), {kSide});
+  for (Tensor* t : {&bytes, &weights, &zeros}) fill_zero(ctx, *t);
+  // Weights of a version are packed once.
+  constexpr auto kVersion = std::numeric_limits<std::uint64_t>::max();
+  const bool has_int8 = kernels::why_not_fast(DType::kI8) == nullptr;
+  const auto run_int8 = [&] {
+    kernels::linear_int8_fwd(ctx, {}, bytes, weights, zeros, zeros, kVersion, c);
+  };
+  const double int8 = has_int8 ? fastest(run_int8) : product;
   std::vector<float> host(kCopied);
   Tensor large = Tensor::allocate(ctx.memory(), {kCopied});
   const double copy = fastest([&] { copy_from_host(ctx, host.data(), large); });
-  return {.flops_per_second = 2.0 * kSide * kSide * kSide / product,
+  constexpr double kFlops = 2.0 * kSide * kSide * kSide;
+  return {.flops_per_second = kFlops / product,
+          .int8_flops_per_second = kFlops / int8,
           .bytes_per_second = 2.0 * sizeof(float) * static_cast<double>(kCopied) / copy};
 }
 
@@ -100,7 +125,6 @@ ModelProfile profile_model(Context& ctx, Model& model, std::int64_t batch, int r
   ModelProfile out;
   out.batch = batch;
   out.threads = ctx.threads();
-  out.roof = measure_roof(ctx);
   out.total_ms = median(time_model(ctx, model, batch, runs));
   const Graph& graph = model.inference_graph();
   std::vector<std::vector<double>> ms(graph.nodes().size());
@@ -114,13 +138,11 @@ ModelProfile profile_model(Context& ctx, Model& model, std::int64_t batch, int r
     if (ms[i].empty()) continue;
     LayerProfile layer = describe(graph, static_cast<ValueId>(i), batch);
     layer.ms = median(ms[i]);
-    const double allowed =
-        kMsPerSecond * std::max(static_cast<double>(layer.flops) / out.roof.flops_per_second,
-                                static_cast<double>(layer.bytes) / out.roof.bytes_per_second);
-    layer.roofline = layer.ms > 0 ? allowed / layer.ms : 0;
     out.layers.push_back(std::move(layer));
   }
   out.peak_bytes = model.planned_bytes() + x.bytes();
+  out.roof = measure_roof(ctx);  // after the peak: its kernels keep memory too
+  for (LayerProfile& layer : out.layers) layer.roofline = roofline(out.roof, layer);
   return out;
 }
 
@@ -141,6 +163,7 @@ Json to_json(const ModelProfile& profile) {
           {"threads", profile.threads},
           {"roof",
            {{"gflops_per_second", profile.roof.flops_per_second / 1e9},
+            {"int8_gflops_per_second", profile.roof.int8_flops_per_second / 1e9},
             {"gbytes_per_second", profile.roof.bytes_per_second / 1e9}}}};
 }
 

@@ -11,10 +11,11 @@
 
 namespace graft {
 
-/// What the machine gives a context, as this library reaches it: the rate of a large matrix product
-/// and of a large copy (bytes read and written).
+/// What the machine gives a context, as this library reaches it: the rate of a large matrix
+/// product, in f32 and in 8-bit integers, and of a large copy (bytes read and written).
 struct MachineRoof {
   double flops_per_second = 0;
+  double int8_flops_per_second = 0;
   double bytes_per_second = 0;
 };
 [[nodiscard]] MachineRoof measure_roof(Context& ctx);
@@ -25,13 +26,14 @@ struct LayerProfile {
   double ms = 0;           ///< median
   std::int64_t flops = 0;  ///< a multiply-add counts two
   std::int64_t bytes = 0;  ///< inputs, parameters and output, each once
+  bool int8 = false;       ///< reads 8-bit integers: under their roof
   double roofline = 0;     ///< time that the roof allows / ms
 };
 
 struct ModelProfile {
   std::vector<LayerProfile> layers;  ///< in the order in which they run
   double total_ms = 0;               ///< median of whole forwards, not watched
-  std::size_t peak_bytes = 0;        ///< planned: parameters, activations, input
+  std::size_t peak_bytes = 0;        ///< Model::planned_bytes() and the input
   std::int64_t batch = 1;
   int threads = 1;
   MachineRoof roof;

@@ -177,7 +177,10 @@ Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
   }
   for (const Int8Graph::Scale& scale : form.scales) {
     const Int8Graph::Value& value = form.values[scale.value];
-    const float range = calibration.of(value.node).range(method, static_cast<int>(value.levels));
+    float range = 0;
+    for (const std::string& node : value.nodes) {
+      range = std::max(range, calibration.of(node).range(method, static_cast<int>(value.levels)));
+    }
     const ParamId id = out.params().find(scale.param);
     *out.params().entry(id).value.ptr<float>() = range > 0 ? range / value.levels : 1;
   }

@@ -26,7 +26,8 @@ fs::path unused_name(const fs::path& folder) {
 RunApp load_app(const fs::path& path) {
   auto package = std::make_shared<const Package>(path);
   package->verify();
-  return {.name = package->header().task, .package = package, .sha256 = sha256_file(path)};
+  return {
+      .name = package->header().task, .package = package, .sha256 = sha256_file(path), .view = {}};
 }
 
 void name_apart(RunApp& app, std::span<const RunApp> others) {
@@ -51,6 +52,17 @@ void Upload::append(std::string_view bytes) {
          " MiB, the most that is taken");
   }
   file_.append(bytes);
+}
+
+RunApp Upload::load() const {
+  try {
+    return load_app(path_);
+  } catch (const Error& e) {
+    std::string what = e.what();
+    const auto at = what.find(path_.string());
+    if (at != what.npos) what.replace(at, path_.string().size(), "the package that was sent");
+    fail(e.code(), what);
+  }
 }
 
 }  // namespace graft::run

@@ -10,6 +10,7 @@
 
 #include "engine/io/file.h"
 #include "runtime/package/package.h"
+#include "runtime/run/view.h"
 
 namespace graft::run {
 
@@ -18,6 +19,7 @@ struct RunApp {
   std::string name;  ///< unique in a run: the task, or TASK#2 and so on
   std::shared_ptr<const Package> package;
   std::string sha256;  ///< of the package file
+  View view = {};
 };
 
 /// Opens the file, verifies all of it, and names it by its task. Throws as Package.
@@ -40,8 +42,8 @@ class Upload {
 
   /// Throws Error(kModel) beyond kMaxBytes, Error(kIo).
   void append(std::string_view bytes);
-  /// Throws as load_app().
-  [[nodiscard]] RunApp load() { return load_app(path_); }
+  /// Throws as load_app(), without the name of the file.
+  [[nodiscard]] RunApp load() const;
 
  private:
   std::filesystem::path path_;

@@ -21,6 +21,15 @@ CostModel read_costs(const std::filesystem::path& path) {
                      source);
 }
 
+void write_costs(const std::filesystem::path& path, const CostModel& costs) {
+  Json layers = Json::array();
+  for (int i = 0; i < costs.n_layers(); ++i) {
+    layers.push_back(costs.prefix(i + 1) - costs.prefix(i));
+  }
+  const Json json = {{"unit", costs.unit()}, {"layers", layers}};
+  atomic_write(path, json.dump() + "\n");
+}
+
 CostModel measure_costs(Context& ctx, const Package& package, BaseModels& bases) {
   const int frozen = package.header().candidates.front().frozen;
   const auto params = candidate_params(ctx, package, frozen, bases.get(ctx, package));

@@ -13,6 +13,9 @@ namespace graft::run {
 /// COSTS.json. Throws Error(kIo), Error(kModel).
 [[nodiscard]] CostModel read_costs(const std::filesystem::path& path);
 
+/// What read_costs() reads, atomically. Throws Error(kIo).
+void write_costs(const std::filesystem::path& path, const CostModel& costs);
+
 /// Milliseconds that each layer of the package's network takes on one frame; see layer_costs().
 [[nodiscard]] CostModel measure_costs(Context& ctx, const Package& package, BaseModels& bases);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/run/deployment.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 namespace graft::run {
@@ -23,6 +25,7 @@ Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
       picker_(options.stream_fps, rates_of(schedule_)) {
   GRAFT_CHECK_EQ(apps_.size(), schedule_.apps.size(), "deployment: applications");
   if (apps_.empty()) return;
+  set_rows();
   BaseModels bases(options.bases);
   if (sharing_) {
     trees_.push_back(std::make_unique<TreeRunner>(ctx_, tree_apps(), bases));
@@ -38,15 +41,26 @@ Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
     fail(Errc::kModel, tree->apps().front().name, " and ", trees_.front()->apps().front().name,
          " prepare images differently; run them on streams of their own");
   }
-  image_ = Tensor::allocate(ctx_.memory(), {1, p.height, p.width, ImageU8::kChannels});
+  const auto rows = static_cast<std::int64_t>(views_.size());
+  images_ = Tensor::allocate(ctx_.memory(), {rows, p.height, p.width, ImageU8::kChannels});
   list_nodes();
+}
+
+void Deployment::set_rows() {
+  for (const RunApp& app : apps_) {
+    const auto known = std::find(views_.begin(), views_.end(), app.view);
+    row_of_.push_back(known - views_.begin());
+    if (known == views_.end()) views_.push_back(app.view);
+  }
 }
 
 std::vector<TreeApp> Deployment::tree_apps() const {
   std::vector<TreeApp> out;
   for (std::size_t i = 0; i < apps_.size(); ++i) {
-    out.push_back(
-        {.name = apps_[i].name, .package = apps_[i].package, .place = schedule_.apps[i].place});
+    out.push_back({.name = apps_[i].name,
+                   .package = apps_[i].package,
+                   .place = schedule_.apps[i].place,
+                   .first_row = sharing_ ? row_of_[i] : 0});
   }
   return out;
 }
@@ -58,11 +72,24 @@ void Deployment::start_after(std::int64_t index) {
 std::span<const AppResult> Deployment::run(const ImageU8& image,
                                            std::span<const std::uint8_t> due) {
   const data::Preprocess& p = trees_.front()->preprocess();
-  data::apply(p, image, std::span(image_.ptr<float>(), static_cast<std::size_t>(image_.numel())));
-  if (sharing_) return trees_.front()->run(image_, due);
+  const auto pixels = static_cast<std::size_t>(images_.numel()) / views_.size();
+  for (std::size_t row = 0; row < views_.size(); ++row) {
+    bool wanted = false;
+    for (std::size_t i = 0; i < apps_.size(); ++i) {
+      wanted = wanted || (due[i] != 0 && row_of_[i] == static_cast<std::int64_t>(row));
+    }
+    if (!wanted) continue;
+    const std::span values(images_.ptr<float>() + row * pixels, pixels);
+    if (views_[row].whole()) {
+      data::apply(p, image, values);
+    } else {
+      data::apply(p, cut(views_[row], image), values);
+    }
+  }
+  if (sharing_) return trees_.front()->run(images_, due);
   results_.clear();
   for (std::size_t i = 0; i < trees_.size(); ++i) {
-    for (AppResult result : trees_[i]->run(image_, due.subspan(i, 1))) {
+    for (AppResult result : trees_[i]->run(images_.rows(row_of_[i], 1), due.subspan(i, 1))) {
       result.app = i;
       results_.push_back(result);
     }
@@ -72,6 +99,17 @@ std::span<const AppResult> Deployment::run(const ImageU8& image,
 
 Sharing Deployment::sharing(std::size_t app) const {
   return sharing_ ? trees_.front()->sharing(app) : Sharing::kAlone;
+}
+
+CostModel Deployment::measured_costs(const CostModel& planned) const {
+  const bool one_view = sharing_ && views_.size() == 1;
+  return one_view ? trees_.front()->measured_costs(planned) : planned;
+}
+
+std::int64_t Deployment::rows(std::size_t node) const {
+  std::set<std::int64_t> rows;
+  for (const int app : nodes_[node].apps) rows.insert(row_of_[static_cast<std::size_t>(app)]);
+  return static_cast<std::int64_t>(rows.size());
 }
 
 void Deployment::list_nodes() {

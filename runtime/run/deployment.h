@@ -23,8 +23,10 @@ struct DeploymentOptions {
   bool sharing = true;          ///< else every application runs its whole network
 };
 
-/// A schedule with the networks that it needs in memory, warm. Has a context, and so a thread
-/// budget, of its own: the thread that runs it need not be the one that built it. Not thread-safe.
+/// A schedule with the networks that it needs in memory, warm. Applications with the same view of
+/// the picture share its stem; other views are other rows of one batch. Has a context, and so a
+/// thread budget, of its own: the thread that runs it need not be the one that built it. Not
+/// thread-safe.
 class Deployment {
  public:
   /// One application of `apps` for each of `schedule`, in its order; may be none. Throws as
@@ -45,14 +47,19 @@ class Deployment {
   [[nodiscard]] const Schedule& schedule() const { return schedule_; }
   [[nodiscard]] const std::vector<RunApp>& apps() const { return apps_; }
   [[nodiscard]] Sharing sharing(std::size_t app) const;
+  /// Images of a run of a node: the views of its applications.
+  [[nodiscard]] std::int64_t rows(std::size_t node) const;
   /// The nodes of all trees, one tree after another; `parent` and `apps` count in the deployment.
   [[nodiscard]] const std::vector<TreeNode>& nodes() const { return nodes_; }
+  /// TreeRunner::measured_costs() where all share one view; else `planned`.
+  [[nodiscard]] CostModel measured_costs(const CostModel& planned) const;
   [[nodiscard]] const NodeStatistics& statistics(std::size_t node) const {
     return *statistics_[node];
   }
 
  private:
   [[nodiscard]] std::vector<TreeApp> tree_apps() const;
+  void set_rows();
   void list_nodes();
 
   Context ctx_;
@@ -63,7 +70,9 @@ class Deployment {
   std::vector<std::unique_ptr<TreeRunner>> trees_;  // one, or one an application
   std::vector<TreeNode> nodes_;
   std::vector<const NodeStatistics*> statistics_;
-  Tensor image_;  // (1, H, W, 3)
+  std::vector<View> views_;           // one a row of the batch
+  std::vector<std::int64_t> row_of_;  // of each application
+  Tensor images_;                     // (rows, H, W, 3)
   std::vector<AppResult> results_;
 };
 

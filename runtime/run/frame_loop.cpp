@@ -28,6 +28,10 @@ events::FrameTime time_of(const video::Frame& frame) {
   return {.index = frame.index, .pts_s = frame.pts, .captured_at = frame.captured_at};
 }
 
+std::string small_picture(const ImageU8& image) {
+  return encode_jpeg(resize_short_side(image, kSnapshotSide), kSnapshotQuality);
+}
+
 double seconds_since(std::chrono::steady_clock::time_point time) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - time).count();
 }
@@ -163,14 +167,18 @@ void FrameLoop::keep_snapshot(App& app, const video::Frame& frame, const AppResu
   const auto now = Clock::now();
   if (!opened && now - app.snapshot_at < kSnapshotEvery) return;
   app.snapshot_at = now;
-  if (jpeg_.empty()) {
-    jpeg_ = encode_jpeg(resize_short_side(frame.image, kSnapshotSide), kSnapshotQuality);
+  const View& view = deployment_->apps()[result.app].view;
+  std::string jpeg;
+  if (!view.whole()) {
+    jpeg = small_picture(cut(view, frame.image));
+  } else if (jpeg_.empty()) {
+    jpeg_ = small_picture(frame.image);
   }
   app.latest = {.index = frame.index,
                 .pts = frame.pts,
                 .score = result.score,
                 .positive = result.positive,
-                .jpeg = jpeg_};
+                .jpeg = view.whole() ? jpeg_ : std::move(jpeg)};
   if (!opened) return;
   app.opened.push_front(app.latest);
   if (app.opened.size() > kSnapshotsOfEvents) app.opened.pop_back();
@@ -282,6 +290,7 @@ void FrameLoop::add_status(RunStatus& status) const {
          .frames_in = node.frames_in,
          .run = node.now.runs,
          .dropped = node.dropped,
+         .rows = deployment_->rows(status.nodes.size()),
          .busy_ms = node.now.busy_ms,
          .busy_share = seconds > 0 ? node.now.total_busy_ms / kMsPerSecond / seconds : 0,
          .latency = node.latency});
@@ -300,6 +309,7 @@ AppStatus FrameLoop::status_of(std::size_t index) const {
   AppStatus out = app.status;
   out.sha256 = app.sha256;
   out.sharing = name(deployment_->sharing(index));
+  out.view = deployment_->apps()[index].view;
   out.frozen = scheduled.place.frozen;
   out.fps = scheduled.place.fps;
   out.votes = app.detector.options().votes;

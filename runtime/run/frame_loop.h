@@ -55,6 +55,11 @@ class FrameLoop {
 
   /// Fills what the loop knows: frames, nodes, applications.
   void add_status(RunStatus& status) const;
+  /// Of the tree in use, see Deployment.
+  [[nodiscard]] CostModel measured_costs(const CostModel& planned) const {
+    const std::scoped_lock lock(mutex_);
+    return deployment_->measured_costs(planned);
+  }
   /// Picture `number` of an application, latest first; empty if there is none.
   [[nodiscard]] std::string snapshot(const std::string& app, std::size_t number) const;
 
@@ -97,7 +102,7 @@ class FrameLoop {
   std::atomic<bool> stop_ = false, ended_ = false;
   std::int64_t last_index_ = -1, failures_ = 0;
   std::span<const AppResult> results_;  // of the frame at hand
-  std::string jpeg_;                    // of the frame at hand, once somebody keeps it
+  std::string jpeg_;                    // of the whole frame at hand, once somebody keeps it
 
   // The loop changes these, and other threads read them, under the mutex.
   mutable std::mutex mutex_;

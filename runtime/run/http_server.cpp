@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -263,7 +264,10 @@ class HttpServer::Impl {
     const Counted one(changes_);
     if (busy(one, response)) return;
     const bool json = request.get_header_value("Content-Type") == "application/json";
-    answer_json(response, {{"name", apply(json ? app_of_path(body) : app_of_bytes(body))}});
+    std::optional<Upload> upload;  // its file is there until the change is made, to be copied
+    if (!json) upload.emplace(runner_.upload_folder());
+    answer_json(response,
+                {{"name", apply(json ? app_of_path(body) : app_of_bytes(body, *upload))}});
   }
 
   static RunApp app_of_path(const httplib::ContentReader& body) {
@@ -279,8 +283,7 @@ class HttpServer::Impl {
     return load_app(json["path"].get<std::string>());
   }
 
-  RunApp app_of_bytes(const httplib::ContentReader& body) {
-    Upload upload(runner_.upload_folder());
+  static RunApp app_of_bytes(const httplib::ContentReader& body, Upload& upload) {
     std::exception_ptr failure;  // not through httplib's reader
     const bool whole = body([&](const char* data, std::size_t size) {
       try {

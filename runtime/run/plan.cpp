@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/run/plan.h"
 
+#include <algorithm>
+#include <limits>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/text.h"
@@ -29,6 +34,135 @@ ScheduledApp parse_app(const JsonField& field) {
   return app;
 }
 
+/// Indices of the applications of each view.
+std::vector<std::vector<std::size_t>> by_view(std::span<const RunApp> apps) {
+  std::vector<std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < apps.size(); ++i) {
+    const auto known = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+      return apps[group.front()].view == apps[i].view;
+    });
+    if (known == groups.end()) {
+      groups.push_back({i});
+    } else {
+      known->push_back(i);
+    }
+  }
+  return groups;
+}
+
+/// No-Sharing: whichever candidate an application runs, it pays for its whole network. The thesis'
+/// method takes the candidates with the fewest frozen layers; a user wants those that are best.
+Schedule schedule_alone(std::span<const RunApp> apps, double stream_fps, const CostModel& costs,
+                        ScheduleRequest request) {
+  std::vector<NamedPackage> packages;
+  for (const RunApp& app : apps) packages.push_back({.name = app.name, .package = app.package});
+  const Workload workload = workload_of(packages, stream_fps, costs.n_layers());
+  if (request.settings.rates.empty()) {
+    request.settings.rates = default_rates(request.method, stream_fps);
+  }
+  request.method = {.kind = MethodKind::kExact};
+  return make_schedule(workload, costs.unshared(), request);
+}
+
+/// Makes schedules of one view, for as much of the budget as it is given.
+class ViewScheduler {
+ public:
+  ViewScheduler(std::span<const RunApp> apps, std::span<const std::size_t> members,
+                double stream_fps, const CostModel& costs, const ScheduleRequest& request)
+      : costs_(costs), request_(request) {
+    std::vector<NamedPackage> packages;
+    for (const std::size_t i : members) {
+      packages.push_back({.name = apps[i].name, .package = apps[i].package});
+    }
+    workload_ = workload_of(packages, stream_fps, costs.n_layers());
+  }
+  [[nodiscard]] Schedule with(double budget) const {
+    ScheduleRequest request = request_;
+    request.settings.budget = budget;
+    return make_schedule(workload_, costs_, request);
+  }
+  /// Nothing if nothing fits.
+  [[nodiscard]] std::optional<Schedule> try_with(double budget) const {
+    try {
+      return with(budget);
+    } catch (const Error& e) {
+      if (e.code() != Errc::kConfig) throw;
+      return std::nullopt;
+    }
+  }
+
+ private:
+  const CostModel& costs_;
+  const ScheduleRequest& request_;
+  Workload workload_;
+};
+
+constexpr std::size_t kShares = 20;
+
+/// The twentieths of the budget that each view gets; empty if nothing fits. schedules[v][k]: view v
+/// with k + 1 of them.
+std::vector<std::size_t> divide(const std::vector<std::vector<std::optional<Schedule>>>& schedules,
+                                Objective objective) {
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  const std::size_t views = schedules.size();
+  // value[v][k]: of the first v views with k shares; taken[v][k]: those of view v - 1 then.
+  std::vector<std::vector<double>> value(views + 1, std::vector<double>(kShares + 1, kNone));
+  std::vector<std::vector<std::size_t>> taken(views + 1, std::vector<std::size_t>(kShares + 1, 0));
+  value[0].assign(kShares + 1, objective == Objective::kMaxMin ? 1.0 : 0.0);
+  for (std::size_t v = 0; v < views; ++v) {
+    for (std::size_t k = 1; k <= kShares; ++k) {
+      for (std::size_t own = 1; own <= k; ++own) {
+        const auto& schedule = schedules[v][own - 1];
+        if (!schedule) continue;
+        const double before = value[v][k - own], f1 = schedule->objective;
+        const double now = objective == Objective::kMaxMin
+                               ? std::min(before, f1)
+                               : before + f1 * static_cast<double>(schedule->apps.size());
+        if (now <= value[v + 1][k]) continue;
+        value[v + 1][k] = now;
+        taken[v + 1][k] = own;
+      }
+    }
+  }
+  if (value[views][kShares] == kNone) return {};
+  std::vector<std::size_t> shares(views);
+  for (std::size_t v = views, k = kShares; v > 0; k -= shares[--v]) shares[v - 1] = taken[v][k];
+  return shares;
+}
+
+/// Several views, each with a schedule of its own.
+Schedule schedule_views(std::span<const RunApp> apps,
+                        const std::vector<std::vector<std::size_t>>& groups, double stream_fps,
+                        const CostModel& costs, const ScheduleRequest& request) {
+  const double budget = request.settings.budget;
+  std::vector<std::vector<std::optional<Schedule>>> schedules;
+  for (const auto& group : groups) {
+    const ViewScheduler view(apps, group, stream_fps, costs, request);
+    auto& of_view = schedules.emplace_back();
+    for (std::size_t k = 1; k <= kShares; ++k) {
+      of_view.push_back(view.try_with(budget * static_cast<double>(k) / kShares));
+    }
+    if (!of_view.back()) return view.with(budget);  // says what would fit
+  }
+  const auto shares = divide(schedules, request.settings.objective);
+  if (shares.empty()) {
+    fail(Errc::kConfig, "a budget of ", budget, " is too small for ", groups.size(),
+         " views of the picture: each has a stem of its own to pay");
+  }
+  Schedule out;
+  out.budget = budget;
+  out.apps.resize(apps.size());
+  for (std::size_t v = 0; v < groups.size(); ++v) {
+    const Schedule& part = *schedules[v][shares[v] - 1];
+    for (std::size_t i = 0; i < groups[v].size(); ++i) out.apps[groups[v][i]] = part.apps[i];
+    out.cost += part.cost;
+  }
+  for (const ScheduledApp& app : out.apps) {
+    out.objective += app.quality.f1 / static_cast<double>(apps.size());
+  }
+  return out;
+}
+
 }  // namespace
 
 Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps, const CostModel& costs,
@@ -38,10 +172,13 @@ Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps, const Co
     none.budget = request.settings.budget;
     return none;
   }
-  std::vector<NamedPackage> packages;
-  for (const RunApp& app : apps) packages.push_back({.name = app.name, .package = app.package});
-  const Workload workload = workload_of(packages, stream_fps, costs.n_layers());
-  return make_schedule(workload, costs, request);
+  if (request.method.kind == MethodKind::kNoSharing) {
+    return schedule_alone(apps, stream_fps, costs, request);
+  }
+  const auto groups = by_view(apps);
+  if (groups.size() > 1) return schedule_views(apps, groups, stream_fps, costs, request);
+  return ViewScheduler(apps, groups.front(), stream_fps, costs, request)
+      .with(request.settings.budget);
 }
 
 Schedule read_plan(const std::filesystem::path& path, std::span<const RunApp> apps) {

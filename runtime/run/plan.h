@@ -10,8 +10,12 @@
 
 namespace graft::run {
 
-/// Schedules the applications on a stream. None: an empty schedule. Throws Error(kConfig) that says
-/// what would fit if nothing does, Error(kModel) as workload_of().
+/// Schedules the applications on a stream. None: an empty schedule. A stem takes as often as long
+/// as there are views of the picture: applications of one view are scheduled together, and the
+/// budget is divided between views, in twentieths, so that the objective is largest. Method
+/// kNoSharing: every application pays for its whole network; candidates and rates are those that
+/// are best then. Throws
+/// Error(kConfig) that says what would fit if nothing does, Error(kModel) as workload_of().
 [[nodiscard]] Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps,
                                      const CostModel& costs, const ScheduleRequest& request);
 

@@ -54,6 +54,31 @@ std::vector<RunApp>::iterator find(std::vector<RunApp>& apps, const std::string&
   return found;
 }
 
+/// What nodes took says what layers took only where each runs on one image and all run in one tree.
+void check_measured_costs(const RunnerOptions& options) {
+  if (options.measured_costs.empty()) return;
+  if (!options.sharing || !options.views.empty()) {
+    fail(Errc::kUsage, "--measured-costs are those of one tree; leave out --no-sharing and --crop");
+  }
+  if (!options.plan.empty() && options.costs.empty()) {
+    fail(Errc::kUsage,
+         "--measured-costs with --plan needs the --costs that the plan was made with");
+  }
+}
+
+/// Views belong to applications that are there, and to schedules that are made here.
+void check_views(const RunnerOptions& options, const std::vector<RunApp>& apps) {
+  const auto names = names_of(apps);
+  for (const auto& [name, view] : options.views) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    fail(Errc::kConfig, "--crop ", name, ": no such application", did_you_mean(name, names),
+         "; there are ", join(names, ", "));
+  }
+  if (!options.views.empty() && !options.plan.empty()) {
+    fail(Errc::kUsage, "--crop and --plan: a plan knows one view of the picture; give --budget");
+  }
+}
+
 bool same_places(const Schedule& a, const Schedule& b) {
   return std::equal(a.apps.begin(), a.apps.end(), b.apps.begin(), b.apps.end(),
                     [](const ScheduledApp& x, const ScheduledApp& y) {
@@ -66,6 +91,8 @@ bool same_places(const Schedule& a, const Schedule& b) {
 
 Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
     : options_(options) {
+  video::check_device(options_.source);
+  check_measured_costs(options_);
   for (const auto& path : options_.packages) {
     RunApp app = load_app(path);
     name_apart(app, apps_);
@@ -75,13 +102,24 @@ Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
     options_.bases = options_.packages.front().parent_path();
   }
   if (!options_.costs.empty()) costs_ = read_costs(options_.costs);
+  check_views(options_, apps_);
   std::optional<Schedule> first;
   if (!options_.plan.empty()) first = read_plan(options_.plan, apps_);
   if (!options_.budget && !first) {
     fail(Errc::kUsage,
          "--budget says what the applications may cost a second; a --plan has its own");
   }
+  set_views(apps_);
   budget_ = options_.budget.value_or(first ? first->budget : 0);
+  if (options_.mode == video::FrameMode::kLive) {
+    store_.emplace(options_.journal, apps_);
+    if (auto changed = store_->load()) {
+      apps_ = std::move(*changed);
+      set_views(apps_);
+      first.reset();
+      log::info("{}: {} applications, as they were last changed", options_.stream, apps_.size());
+    }
+  }
 
   capture_ = std::make_unique<video::Capture>(
       opener(options_), video::CaptureOptions{.mode = options_.mode,
@@ -143,13 +181,35 @@ void Runner::deploy(const Schedule& next, std::vector<RunApp> apps) {
   ::malloc_trim(0);  // the old tree's memory goes back to the system
 }
 
+void Runner::set_views(std::vector<RunApp>& apps) const {
+  for (RunApp& app : apps) {
+    const auto view = options_.views.find(app.name);
+    app.view = view == options_.views.end() ? View{} : view->second;
+  }
+}
+
+void Runner::change_to(std::vector<RunApp> apps) {
+  set_views(apps);
+  if (store_) {
+    for (const RunApp& app : apps) store_->keep(app);
+  }
+  const Schedule next = schedule(apps);
+  deploy(next, std::move(apps));
+  if (!store_) return;
+  try {
+    store_->write(apps_);
+  } catch (const Error& e) {
+    log::error("{}: the next start will not have this change: {}", options_.stream, e.what());
+  }
+}
+
 std::string Runner::add(RunApp app) {
   const std::scoped_lock lock(change_mutex_);
   std::vector<RunApp> apps = apps_;
   name_apart(app, apps);
   const std::string name = app.name;
   apps.push_back(std::move(app));
-  deploy(schedule(apps), apps);
+  change_to(std::move(apps));
   log::info("{}: {} added", options_.stream, name);
   return name;
 }
@@ -158,7 +218,7 @@ void Runner::remove(const std::string& name) {
   const std::scoped_lock lock(change_mutex_);
   std::vector<RunApp> apps = apps_;
   apps.erase(find(apps, name));
-  deploy(schedule(apps), apps);
+  change_to(std::move(apps));
   log::info("{}: {} removed", options_.stream, name);
 }
 
@@ -173,7 +233,7 @@ std::string Runner::replace(const std::string& name, RunApp app) {
   }
   std::string now = app.name;
   *old = std::move(app);
-  deploy(schedule(apps), apps);
+  change_to(std::move(apps));
   log::info("{}: {} in the place of {}", options_.stream, now, name);
   return now;
 }
@@ -212,7 +272,8 @@ RunStatus Runner::status() const {
   if (!costs_) return out;
   out.cost_unit = costs_->unit();
   for (NodeStatus& node : out.nodes) {
-    node.planned_ms = costs_->prefix(node.last) - costs_->prefix(node.first);
+    const double one = costs_->prefix(node.last) - costs_->prefix(node.first);
+    node.planned_ms = one * static_cast<double>(node.rows);
   }
   return out;
 }
@@ -226,6 +287,9 @@ void Runner::stop() {
   loop_->stop();
   capture_->stop();
   capture_->rethrow_failure();
+  const std::scoped_lock lock(costs_mutex_);
+  if (options_.measured_costs.empty() || !costs_) return;
+  write_costs(options_.measured_costs, loop_->measured_costs(*costs_));
 }
 
 }  // namespace graft::run

@@ -5,12 +5,14 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "runtime/run/app_store.h"
 #include "runtime/run/application.h"
 #include "runtime/run/budget_watch.h"
 #include "runtime/run/deployment.h"
@@ -28,10 +30,12 @@ struct RunnerOptions {
   video::FrameMode mode = video::FrameMode::kReplay;
   std::string stream = "camera";
   std::vector<std::filesystem::path> packages;
-  std::filesystem::path plan;    ///< for the first schedule; empty: by `request`
-  std::filesystem::path costs;   ///< empty: measured when a schedule needs them
-  std::filesystem::path bases;   ///< see BaseModels; empty: beside the first package
-  std::optional<double> budget;  ///< cost per second; without it, the plan's
+  std::map<std::string, View> views;     ///< of applications that do not see the whole picture
+  std::filesystem::path plan;            ///< for the first schedule; empty: by `request`
+  std::filesystem::path costs;           ///< empty: measured when a schedule needs them
+  std::filesystem::path measured_costs;  ///< written at the end, for the next run; empty: none
+  std::filesystem::path bases;           ///< see BaseModels; empty: beside the first package
+  std::optional<double> budget;          ///< cost per second; without it, the plan's
   ScheduleRequest request;
   bool sharing = true;
   int threads = 1;
@@ -40,7 +44,8 @@ struct RunnerOptions {
 };
 
 /// A run. Constructing opens the source, the packages and the journal, schedules, builds and
-/// starts. Changes and status may be asked for by any thread.
+/// starts; in live mode with the applications as they were last changed (AppStore). Changes and
+/// status may be asked for by any thread.
 class Runner {
  public:
   /// `stop` is asked while a camera does not answer; Error(kInterrupted) if it says so.
@@ -67,15 +72,19 @@ class Runner {
   [[nodiscard]] bool ended() const { return loop_->ended(); }
   /// Folder that sent packages may be kept in.
   [[nodiscard]] std::filesystem::path upload_folder() const;
-  /// Ends the run; throws what ended it early, if anything did.
+  /// Ends the run and writes what the layers took; throws what ended it early, if anything did.
   void stop();
 
  private:
+  /// Gives each application what it looks at.
+  void set_views(std::vector<RunApp>& apps) const;
   /// By the budget; measures the costs first if there are none.
   [[nodiscard]] Schedule schedule(std::span<const RunApp> apps);
   [[nodiscard]] std::unique_ptr<Deployment> build(const Schedule& schedule,
                                                   const std::vector<RunApp>& apps) const;
   void deploy(const Schedule& next, std::vector<RunApp> apps);
+  /// Schedules and deploys other applications, and remembers them for the next start.
+  void change_to(std::vector<RunApp> apps);
 
   RunnerOptions options_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
@@ -85,6 +94,7 @@ class Runner {
 
   std::mutex change_mutex_;  // one change at a time
   std::vector<RunApp> apps_;
+  std::optional<AppStore> store_;  // in live mode: a replay begins with what it is given
   Schedule schedule_;
   BudgetWatch watch_;
   mutable std::mutex costs_mutex_;  // a change may measure them while somebody asks for the status

@@ -29,6 +29,7 @@ Json json_of(const NodeStatus& n) {
           {"in", n.frames_in},
           {"run", n.run},
           {"dropped", n.dropped},
+          {"rows", n.rows},
           {"planned_ms", n.planned_ms},
           {"busy_ms", n.busy_ms},
           {"busy_share", n.busy_share},
@@ -45,6 +46,7 @@ Json json_of(const AppStatus& a) {
   return {{"name", a.name},
           {"sha256", a.sha256},
           {"sharing", a.sharing},
+          {"crop", {a.view.left, a.view.top, a.view.width, a.view.height}},
           {"frozen", a.frozen},
           {"fps", a.fps},
           {"x", a.votes},
@@ -131,8 +133,9 @@ std::vector<std::string> report_lines(const RunStatus& s) {
         kMsPerSecond * n.latency.quantile_s(0.99), 100 * n.busy_share));
   }
   for (const AppStatus& a : s.apps) {
-    out.push_back(fmt::format("  {:<24} {} analysed, {} positive, {} events, F1 {:.3f} expected",
-                              a.name, a.analysed, a.positives, a.events, a.f1));
+    out.push_back(
+        fmt::format("  {:<24} stem {}; {} analysed, {} positive, {} events, F1 {:.3f} expected",
+                    a.name, a.sharing, a.analysed, a.positives, a.events, a.f1));
   }
   return out;
 }

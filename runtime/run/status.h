@@ -10,6 +10,7 @@
 
 #include "engine/io/json.h"
 #include "runtime/run/latency_histogram.h"
+#include "runtime/run/view.h"
 #include "runtime/video/capture.h"
 
 namespace graft::run {
@@ -23,6 +24,7 @@ struct NodeStatus {
   std::vector<std::string> apps = {};  ///< that it serves
   std::int64_t frames_in = 0;          ///< that its parent ran on; for roots, that the stream had
   std::int64_t run = 0, dropped = 0;
+  std::int64_t rows = 1;               ///< images of a run: views of the picture
   double planned_ms = 0, busy_ms = 0;  ///< of a run
   double busy_share = 0;               ///< of the time since the tree was taken into use
   LatencyHistogram latency = {};
@@ -37,7 +39,9 @@ struct Snapshot {
 };
 
 struct AppStatus {
-  std::string name, sha256, sharing;
+  std::string name, sha256;
+  std::string sharing;  ///< alone, shared (the same image) or batched (other rows of the batch)
+  View view;
   int frozen = 0, votes = 1;
   double fps = 0;
   double f1 = 0, recall = 0, precision = 0;  ///< of events, as scheduled

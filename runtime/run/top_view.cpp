@@ -142,19 +142,19 @@ void add_branch(Screen& screen, const Json& nodes, int parent, const std::string
 }
 
 void add_apps(Screen& screen, const Json& s) {
-  screen.put(fmt::format("{:<30} {:>6} {:>6} {:>3} {:>6} {:>10} {:>9} {:>7} {:>8} {:>8}  {}",
-                         "application", "frozen", "fps", "x", "F1", "analysed", "positive",
+  screen.put(fmt::format("{:<24} {:>7} {:>6} {:>6} {:>3} {:>6} {:>10} {:>9} {:>7} {:>8} {:>8}  {}",
+                         "application", "stem", "frozen", "fps", "x", "F1", "analysed", "positive",
                          "events", "age p50", "age p99", "now"),
              Ink::kSoft);
   screen.end();
   for (const Json& a : s.at("apps")) {
-    screen.put(padded(a.at("name").get<std::string>(), 30));
-    screen.put(fmt::format(" {:>6} {:>6g} {:>3} {:>6.3f} {:>10} {:>9} {:>7} {:>8.1f} {:>8.1f}  ",
-                           a.at("frozen").get<int>(), a.at("fps").get<double>(),
-                           a.at("x").get<int>(), a.at("f1").get<double>(),
-                           thousands(a.at("analysed")), thousands(a.at("positives")),
-                           thousands(a.at("events")), a.at("age_p50_ms").get<double>(),
-                           a.at("age_p99_ms").get<double>()));
+    screen.put(padded(a.at("name").get<std::string>(), 24));
+    screen.put(fmt::format(
+        " {:>7} {:>6} {:>6g} {:>3} {:>6.3f} {:>10} {:>9} {:>7} {:>8.1f} {:>8.1f}  ",
+        a.at("sharing").get<std::string>(), a.at("frozen").get<int>(), a.at("fps").get<double>(),
+        a.at("x").get<int>(), a.at("f1").get<double>(), thousands(a.at("analysed")),
+        thousands(a.at("positives")), thousands(a.at("events")), a.at("age_p50_ms").get<double>(),
+        a.at("age_p99_ms").get<double>()));
     const bool open = a.at("event_open").get<bool>();
     screen.put(open ? "EVENT " : "", Ink::kBad);
     screen.put(

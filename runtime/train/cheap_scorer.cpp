@@ -93,7 +93,9 @@ CheapScorer::Int8::Int8(Context& ctx, const Graph& folded, const ParamStore& fol
     scales.push_back(params.entry(params.find(s.param)).value.ptr<float>());
   }
   for (std::size_t i = 0; i < form.values.size(); ++i) {
-    value_of[static_cast<std::size_t>(folded.find(form.values[i].node))] = i;
+    for (const std::string& node : form.values[i].nodes) {
+      value_of[static_cast<std::size_t>(folded.find(node))] = i;
+    }
   }
 }
 

@@ -4,8 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/core/back_off.h"
 #include "engine/core/log.h"
-#include "runtime/video/back_off.h"
 
 namespace graft::video {
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <regex>
 #include <utility>
 
@@ -98,6 +99,21 @@ SourceUri parse_source_uri(std::string_view text) {
   }
   fail(Errc::kUsage, "source: '", redact(text),
        "' is none of file:FILE, images:FOLDER, rtsp://..., v4l2:DEVICE, synthetic:[key=value,...]");
+}
+
+void check_device(const SourceUri& uri) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (uri.kind != SourceKind::kV4l2 || fs::exists(uri.target, ignored)) return;
+  std::vector<std::string> cameras;
+  for (const auto& entry : fs::directory_iterator("/dev", ignored)) {
+    const std::string path = entry.path().string();
+    if (path.starts_with("/dev/video")) cameras.push_back(path);
+  }
+  std::sort(cameras.begin(), cameras.end());
+  fail(Errc::kIo, uri.shown, ": there is no such device; ",
+       cameras.empty() ? "this machine has no camera (/dev/video0 and so on)"
+                       : "cameras are " + join(cameras, ", "));
 }
 
 std::unique_ptr<FrameSource> open_source(const SourceUri& uri, const SourceOptions& options) {

@@ -34,6 +34,10 @@ struct SourceUri {
 /// `text` with the password of every address in it replaced by ***.
 [[nodiscard]] std::string redact(std::string_view text);
 
+/// Throws Error(kIo), naming the cameras that are there, if `uri` is one of a device that is not:
+/// at a start it is more likely misspelt than unplugged.
+void check_device(const SourceUri& uri);
+
 /// Opens it. Throws SourceError, Error(kUsage) for options that a synthetic source does not know,
 /// Error(kUnavailable) if the source needs FFmpeg and this build has none.
 [[nodiscard]] std::unique_ptr<FrameSource> open_source(const SourceUri& uri,

@@ -109,9 +109,21 @@ Priority Search::blind(std::int64_t id) const {
   Philox rng({.seed = options_.seed,
               .purpose = RngPurpose::kSearch,
               .id = static_cast<std::uint64_t>(id)});
-  Point point(space_.dims());
-  for (double& v : point) v = rng.uniform_double();
-  return space_.at(point);
+  constexpr int kDraws = 100;  // of a small space, whose functions may all have been tried
+  Priority priority = Priority::power(0);
+  for (int draw = 0; draw < kDraws; ++draw) {
+    Point point(space_.dims());
+    for (double& v : point) v = rng.uniform_double();
+    priority = space_.at(point);
+    if (!tried(priority)) break;
+  }
+  return priority;
+}
+
+bool Search::tried(const Priority& priority) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const auto& function) {
+    return function.second.begin()->second.priority == priority;
+  });
 }
 
 std::unique_ptr<Search> make_search(std::string_view name, const SearchOptions& options) {

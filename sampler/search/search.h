@@ -86,10 +86,13 @@ class Search {
   [[nodiscard]] const std::map<std::int64_t, Budgets>& entries() const { return entries_; }
   /// Id of the next function; options().trials when all have been tried.
   [[nodiscard]] std::int64_t next_id() const;
-  /// Function `id` if nothing is known: one of options().first, then uniform over the unit cube.
+  /// Function `id` if nothing is known: one of options().first, then uniform over the unit cube,
+  /// but for what was tried before: the same trial would give the same objective.
   [[nodiscard]] Priority blind(std::int64_t id) const;
 
  private:
+  [[nodiscard]] bool tried(const Priority& priority) const;
+
   SearchOptions options_;
   SearchSpace space_;
   std::map<std::int64_t, Budgets> entries_;

@@ -48,6 +48,17 @@ CostModel::CostModel(std::vector<double> layers, std::string unit, std::vector<d
   memory_ = prefix_sums(memory, "memory");
 }
 
+CostModel CostModel::unshared() const {
+  CostModel out = *this;
+  for (std::vector<double>* sums : {&out.cost_, &out.memory_}) {
+    if (sums->empty()) continue;
+    const double all = sums->back();
+    std::fill(sums->begin(), sums->end(), 0.0);
+    sums->push_back(all);
+  }
+  return out;
+}
+
 double CostModel::cost(std::span<const Placement> apps) const {
   std::vector<Placement> deepest_first(apps.begin(), apps.end());
   std::sort(deepest_first.begin(), deepest_first.end(),

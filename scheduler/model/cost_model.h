@@ -35,6 +35,9 @@ class CostModel {
     return memory_[static_cast<std::size_t>(frozen)];
   }
   [[nodiscard]] double total() const { return cost_.back(); }
+  /// The same network for applications that share no layer, wherever they leave the stem: all of it
+  /// lies in one more layer, behind every branch point.
+  [[nodiscard]] CostModel unshared() const;
 
   /// Cost per second: each segment of the stem at the rate of its fastest user, each branch at its
   /// own.

@@ -33,7 +33,9 @@ double best_f1(const AppOptions& app) {
   return best;
 }
 
-void fill(Schedule& out, const Problem& problem, const Choice& choice) {
+/// `costs`: of the layers that the tree shows.
+void fill(Schedule& out, const Problem& problem, const Choice& choice, const CostModel& costs,
+          const Method& method) {
   for (std::size_t i = 0; i < choice.size(); ++i) {
     const AppOptions& app = problem.apps[i];
     out.apps.push_back({.name = std::string(app.name),
@@ -42,9 +44,12 @@ void fill(Schedule& out, const Problem& problem, const Choice& choice) {
                         .quality = choice[i].quality,
                         .best_alone_f1 = best_f1(app)});
   }
-  const std::vector<Placement> places = placements(choice);
-  out.tree = make_exec_tree(places, problem.costs->n_layers());
-  out.cost = problem.costs->cost(places);
+  std::vector<Placement> places = placements(choice);
+  if (method.kind == MethodKind::kNoSharing) {
+    for (Placement& p : places) p.frozen = 0;
+  }
+  out.tree = make_exec_tree(places, costs.n_layers());
+  out.cost = costs.cost(places);
   out.budget = problem.settings.budget;
   out.objective = objective_of(choice, problem.settings.objective);
 }
@@ -56,21 +61,25 @@ Schedule make_schedule(const Workload& workload, const CostModel& costs,
   const double start = cpu_seconds();
   ScheduleSettings settings = request.settings;
   if (settings.rates.empty()) settings.rates = default_rates(request.method, workload.stream_fps);
-  Problem problem = make_problem(workload, costs, settings);
+  const bool alone = request.method.kind == MethodKind::kNoSharing;
+  const CostModel paid = alone ? costs.unshared() : costs;
+  Problem any = make_problem(workload, costs, settings);
+  Problem problem = alone ? make_problem(workload, paid, settings) : any;
   Schedule out;
   out.id = workload.id;
   if (request.admit) {
     const Admission admission = admit(restricted(problem, request.method));
     for (const std::size_t i : admission.rejected) out.rejected.emplace_back(problem.apps[i].name);
     problem = subset(problem, admission.admitted);
+    any = subset(any, admission.admitted);
   }
   const auto choice = solve(problem, request.method);
   if (!choice) refuse(problem, request);
-  fill(out, problem, *choice);
+  fill(out, problem, *choice, costs, request.method);
   // What is proved to be optimal is its own bound.
   const bool proved = request.method.kind == MethodKind::kExact;
   out.upper_bound =
-      proved || choice->empty() ? out.objective : std::max(out.objective, objective_bound(problem));
+      proved || choice->empty() ? out.objective : std::max(out.objective, objective_bound(any));
   out.cpu_seconds = cpu_seconds() - start;
   return out;
 }

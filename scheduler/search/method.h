@@ -18,7 +18,8 @@ enum class MethodKind : std::uint8_t {
   kGreedyCode,
   kStems,
   kExhaustive,
-  kNoSharing,    ///< greedy-code on each application's candidate with fewest frozen layers
+  kNoSharing,    ///< greedy-code on each application's candidate with fewest frozen layers;
+                 ///< make_schedule() lets each pay for its whole network
   kMaxSharing,   ///< greedy-code on each application's candidate with most frozen layers (MCDNN)
   kStatic,       ///< exact, all applications at the same number of frozen layers
   kIndependent,  ///< application by application (VideoStorm)

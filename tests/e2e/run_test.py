@@ -175,6 +175,38 @@ class Live(RunTest):
         self.assertEqual(ended, open_then)
 
 
+    def test_after_kill_9_applications_are_those_that_were_added(self):
+        with self.running(apps=[self.birds]) as (run, address):
+            self.ctl(address, "add", self.cars)
+            self.ctl(address, "add", self.birds)
+            self.ctl(address, "remove", "birds")
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+        self.cars.unlink()
+        with self.running(apps=[self.birds]) as (_, address):
+            status = self.wait_for(address, lambda s: all(a["analysed"] > 0 for a in s["apps"]))
+            self.assertEqual([a["name"] for a in status["apps"]], ["cars", "birds#2"])
+
+
+class Scores(RunTest):
+    def test_detect_gives_the_events_of_the_run(self):
+        scores, again = self.folder / "scores.jsonl", self.folder / "again.jsonl"
+        for votes in (1, 2):
+            with self.subTest(votes=votes):
+                journal = self.folder / f"votes-{votes}.jsonl"
+                self.run_video("--rates", "10", "--voting", votes, "--scores", scores, journal=journal)
+                again.unlink(missing_ok=True)
+                for app in ("birds", "cars"):
+                    self.graft("events", "detect", "--scores", scores, "--journal", again, "--app", app, "--votes",
+                               votes, "--update-every", 10)
+                def events(path):
+                    return sorted((r["app"], r["type"], r["at"]["frame"], r["first"]["frame"], r["last"]["frame"],
+                                   r["opened"]["frame"], r["confidence"])
+                                  for r in records(path) if r["type"] != "journal")
+                self.assertEqual(events(again), events(journal))
+                self.assertTrue(events(journal))
+
+
 class Refused(RunTest):
     def test_bad_options(self):
         for more, kw, code, parts in (
@@ -183,6 +215,10 @@ class Refused(RunTest):
                 (("--budget", 1), {"source": "rtmp://x"}, USAGE, ["rtsp://"]),
                 (("--budget", 1), {"source": "synthetic:fsp=3"}, USAGE, ["did you mean `fps`"]),
                 (("--budget", 1), {"source": "images:/none"}, IO, ["/none"]),
+                (("--budget", 1), {"source": "v4l2:/dev/video-none"}, IO, ["/dev/video-none", "no such device"]),
+                (("--budget", 1, "--crop", "bird=0,0,1,0.5"), {}, CONFIG, ["did you mean `birds`"]),
+                (("--budget", 1, "--crop", "birds=0,0,1,1.5"), {}, USAGE, ["LEFT,TOP,WIDTH,HEIGHT"]),
+                (("--plan", "x", "--crop", "birds=0,0,1,0.5"), {}, USAGE, ["--plan"]),
                 (("--budget", 1), {"source": "rtsp://u:${NO_SUCH_VARIABLE}@h/"}, CONFIG, ["NO_SUCH"]),
                 (("--budget", 1e-6), {}, CONFIG, ["budget"]),
                 (("--budget", 1e6, "--rates", "11"), {}, CONFIG, ["11"]),

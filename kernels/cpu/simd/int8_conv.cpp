@@ -33,7 +33,7 @@ struct Layout {
   Index block, blocks;       ///< bytes of a pixel in a block; blocks of channels
   Index step, block_pitch;   ///< bytes to the pixel of the next output; to the next block
   Index columns, row_bytes;  ///< of a padded row
-  Index band;                ///< output rows done at a time
+  Index bands;               ///< parts of the output rows, done one at a time
 };
 
 Layout layout_of(const Int8ConvGeometry& g) {
@@ -45,9 +45,16 @@ Layout layout_of(const Int8ConvGeometry& g) {
   l.block_pitch = g.in_place ? l.block : l.columns * l.block;
   l.row_bytes = l.columns * l.block * l.blocks;
   const Index rows = kBandBytes / l.row_bytes;
-  l.band = rows < g.r ? 1 : (rows - g.r) / g.stride + 1;
-  if (l.band > g.p) l.band = g.p;
+  const Index most = rows < g.r ? 1 : (rows - g.r) / g.stride + 1;
+  l.bands = (g.p + most - 1) / most;
+  l.bands = (l.bands + g.share - 1) / g.share * g.share;
+  if (l.bands > g.p) l.bands = g.p;
   return l;
+}
+
+/// Output row that band i starts with.
+GRAFT_INLINE Index band_begin(const Int8ConvGeometry& g, const Layout& l, Index i) {
+  return g.p * i / l.bands;
 }
 
 Index padded_filters(const Int8ConvGeometry& g) { return (g.k + kLanes - 1) / kLanes * kLanes; }
@@ -60,13 +67,15 @@ Index packed_bytes(const Int8ConvGeometry& g) {
 Index scratch_bytes(const Int8ConvGeometry& g) {
   if (g.in_place) return 0;
   const Layout l = layout_of(g);
-  return ((l.band - 1) * g.stride + g.r) * l.row_bytes;
+  const Index longest = (g.p + l.bands - 1) / l.bands;
+  return ((longest - 1) * g.stride + g.r) * l.row_bytes;
 }
 
-Index bands(const Int8ConvGeometry& g) {
-  const Layout l = layout_of(g);
-  return (g.p + l.band - 1) / l.band;
-}
+Index bands(const Int8ConvGeometry& g) { return layout_of(g).bands; }
+
+constexpr Index kPanelFilters = 2 * kLanes;  // but for the last panel
+
+Index panels(const Int8ConvGeometry& g) { return (g.k + kPanelFilters - 1) / kPanelFilters; }
 
 /// The panel that starts with filter k.
 GRAFT_INLINE Panel panel_at(const Int8ConvGeometry& g, Index k) {
@@ -165,12 +174,22 @@ using FinishFn = void (*)(const Finish&, const __m512i* sums, Index count, Index
 template <Int8Type kY, bool kNone, Int8Type kResidual>
 void finish_sums(const Finish& by, const __m512i* sums, Index count, Index at, Index step) {
   const Finish f = by;
-  for (Index i = 0; i < count; ++i) finish<kY, kNone, kResidual>(f, at + i * step, sums[i]);
+  Index i = 0;
+  if constexpr (kY != Int8Type::kF32) {
+    constexpr __mmask16 kAll = 0xFFFF;
+    if (f.mask == kAll) {
+      for (; i + kTogether <= count; i += kTogether) {
+        finish_together<kY, kNone, kResidual>(f, at + i * step, step, sums + i);
+      }
+    }
+  }
+  for (; i < count; ++i) finish<kY, kNone, kResidual>(f, at + i * step, sums[i]);
 }
 
 struct Tile {
   const Byte* x;  ///< first pixel's first tap
   const std::int8_t* w;
+  Index ahead;           ///< bytes to the weights of the next panel, or 0
   Index k, out;          ///< first filter; first output element
   const Finish* finish;  ///< of the panel's registers of filters
   FinishFn run_finish;
@@ -204,6 +223,7 @@ void tile(const Int8ConvGeometry& g, const Layout& l, const Tile& t) {
   constexpr int kBroadcasts = static_cast<int>(kBytes / channels(kPanel));
   __m512i sum[N][kRegisters] = {};
   const std::int8_t* w = t.w;
+  const Index ahead = t.ahead;
   const Index step = kStride > 0 ? kStride * kBytes : l.step;
   for (Index r = 0; r < g.r; ++r) {
     for (Index b = 0; b < l.blocks; ++b) {
@@ -213,7 +233,11 @@ void tile(const Int8ConvGeometry& g, const Layout& l, const Tile& t) {
         for (int i = 0; i < kBroadcasts; ++i, w += kRegisters * kLanes * kQuad) {
           __m512i f[kRegisters];
 #pragma GCC unroll 2
-          for (int v = 0; v < kRegisters; ++v) f[v] = _mm512_loadu_si512(w + v * kLanes * kQuad);
+          for (int v = 0; v < kRegisters; ++v) {
+            f[v] = _mm512_loadu_si512(w + v * kLanes * kQuad);
+            _mm_prefetch(reinterpret_cast<const char*>(w + ahead + v * kLanes * kQuad),
+                         _MM_HINT_T0);
+          }
 #pragma GCC unroll 16
           for (int n = 0; n < N; ++n) {
             const __m512i pixel = broadcast<kPanel>(x + n * step + i * channels(kPanel));
@@ -298,12 +322,13 @@ void run_panel(const Int8ConvGeometry& g, const Layout& l, const Int8ConvArgs& a
       (i < n_longer ? run_longer : run)(g, l, t);
       t.x += count * l.step;
       t.out += count * g.k;
+      t.ahead = 0;  // once is enough
     }
   }
 }
 
 void forward(const Int8ConvGeometry& geometry, const Int8ConvArgs& args, std::uint8_t* scratch,
-             Index begin, Index end) {
+             Index begin, Index end, Index first_panel, Index last_panel) {
   const Int8ConvGeometry g = geometry;
   const Int8ConvArgs a = args;
   const FinishFn run_finish =
@@ -311,23 +336,25 @@ void forward(const Int8ConvGeometry& geometry, const Int8ConvArgs& args, std::ui
         return &finish_sums<kY, kNone, kResidual>;
       });
   const Layout l = layout_of(g);
-  const Index per_example = bands(g), filter_bytes = g.r * g.s * l.blocks * l.block;
+  const Index filter_bytes = g.r * g.s * l.blocks * l.block;
   for (Index i = begin; i < end; ++i) {
-    const Index n = i / per_example, p0 = i % per_example * l.band;
-    const Index p1 = p0 + l.band < g.p ? p0 + l.band : g.p;
+    const Index n = i / l.bands, band = i % l.bands;
+    const Index p0 = band_begin(g, l, band), p1 = band_begin(g, l, band + 1);
     const Byte* x = a.x + n * g.h * g.w * g.c;
     if (!g.in_place) {
       fill_scratch(g, l, x, a.x_signed ? kSignBit : Byte{0}, p0, p1, scratch);
       x = scratch;
     }
-    for (Index k = 0; k < g.k; k += filters(panel_at(g, k))) {
-      run_panel(g, l, a, {x, a.w + k * filter_bytes, k, 0, nullptr, run_finish}, n, p0, p1);
+    for (Index panel = first_panel; panel < last_panel; ++panel) {
+      const Index k = panel * kPanelFilters;
+      const Index ahead = k + kPanelFilters < g.k ? kPanelFilters * filter_bytes : 0;
+      run_panel(g, l, a, {x, a.w + k * filter_bytes, ahead, k, 0, nullptr, run_finish}, n, p0, p1);
     }
   }
 }
 
 }  // namespace
 
-const Int8ConvLoops kInt8Conv = {bands, packed_bytes, scratch_bytes, pack, forward};
+const Int8ConvLoops kInt8Conv = {bands, panels, packed_bytes, scratch_bytes, pack, forward};
 
 }  // namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA

@@ -203,6 +203,9 @@ struct Int8Loops {
   /// Rows [begin, end) of the N*P output rows.
   void (*max_pool)(const PoolGeometry& g, const void* x, void* y, bool is_signed, Index begin,
                    Index end);
+  /// Likewise means; windows of at most 15 x 15. columns: scratch (w * c).
+  void (*avg_pool)(const PoolGeometry& g, const void* x, void* y, bool is_signed,
+                   std::uint16_t* columns, Index begin, Index end);
   /// y[n,:] = scale * sum over hw rows, examples [begin, end). sums: scratch (c).
   void (*global_avg)(const void* x, bool is_signed, Index hw, Index c, float scale,
                      std::int32_t* sums, float* y, Index begin, Index end);
@@ -215,6 +218,7 @@ struct Int8ConvGeometry {
   Index r, s;  ///< of the filter
   Index stride, pad_top, pad_left;
   bool in_place = false;  ///< 1x1, stride 1, C a multiple of 16, x unsigned: x is read, not copied
+  Index share = 1;        ///< bands are a multiple of it, where there are enough rows
 };
 /// y = narrow(clamp(scale[k] * (sum + start[k]) + shift[k] + residual_scale * residual, lo, hi)).
 /// Rounds to the nearest even integer; kU8 wants lo >= 0. scale, shift and start are padded to
@@ -233,16 +237,18 @@ struct Int8ConvArgs {
   Int8Type y_type;
 };
 struct Int8ConvLoops {
-  /// Bands of output rows that an example is done in.
+  /// Bands of output rows that an example is done in, about equally long.
   Index (*bands)(const Int8ConvGeometry& g);
+  /// Panels that the filters are done in.
+  Index (*panels)(const Int8ConvGeometry& g);
   Index (*packed_bytes)(const Int8ConvGeometry& g);
   Index (*scratch_bytes)(const Int8ConvGeometry& g);
   /// Packs w (K,R,S,C); row_sum (K) gets the sum of every filter.
   void (*pack)(const Int8ConvGeometry& g, const std::int8_t* w, std::int8_t* packed,
                std::int32_t* row_sum);
-  /// Bands [begin, end) of all examples.
+  /// Panels [first_panel, last_panel) of the bands [begin, end) of all examples.
   void (*forward)(const Int8ConvGeometry& g, const Int8ConvArgs& args, std::uint8_t* scratch,
-                  Index begin, Index end);
+                  Index begin, Index end, Index first_panel, Index last_panel);
 };
 
 /// Depthwise 3x3 convolution in 8-bit integers, C a multiple of kChannelLanes, stride 1 or 2.

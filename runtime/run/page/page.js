@@ -3,7 +3,7 @@
 // only ever set as text.
 const $ = (id) => document.getElementById(id);
 let token = sessionStorage.getItem("token") || "";
-let pictures = new Map();  // of each application: key of what is shown -> object URL
+let pictures = new Map();  // of each application: key of what is shown -> promise of its object URL, or ""
 
 function request(path, options = {}) {
   const headers = token ? { Authorization: "Bearer " + token } : {};
@@ -98,15 +98,22 @@ function tree(s) {
   $("tree").replaceChildren(s.nodes.length ? svg : element("p", "No application runs.", { class: "soft" }));
 }
 
+async function fetchPicture(app, number) {
+  try {
+    const answer = await request(`api/apps/${encodeURIComponent(app)}/frame.jpg?n=${number}`);
+    return answer.ok ? URL.createObjectURL(await answer.blob()) : "";
+  } catch (error) {
+    return "";
+  }
+}
+
+// The page is drawn anew each second: a picture that is still under way goes to the newest image.
 async function picture(image, app, number, key) {
   const shown = pictures.get(app) || new Map();
   pictures.set(app, shown);
-  if (!shown.has(key)) {
-    shown.set(key, "");
-    const answer = await request(`api/apps/${encodeURIComponent(app)}/frame.jpg?n=${number}`);
-    if (answer.ok) shown.set(key, URL.createObjectURL(await answer.blob()));
-  }
-  if (shown.get(key)) image.src = shown.get(key);
+  if (!shown.has(key)) shown.set(key, fetchPicture(app, number));
+  const url = await shown.get(key);
+  if (url) image.src = url;
 }
 
 function frames(a) {
@@ -116,7 +123,7 @@ function frames(a) {
     const key = number === 0 ? "latest " + p.frame : "event " + p.frame;
     keys.add(key);
     const item = element("li", undefined, p.positive ? { class: "hit" } : {});
-    const image = element("img", undefined, { alt: `frame ${p.frame}` });
+    const image = element("img", undefined, { alt: "" });
     picture(image, a.name, number, key);
     item.append(image, element("span", `${number === 0 ? "latest" : "event"} ${p.frame}`), element("br"),
       element("span", p.score.toFixed(2)));
@@ -124,7 +131,7 @@ function frames(a) {
   });
   for (const [key, url] of pictures.get(a.name) || []) {
     if (keys.has(key)) continue;
-    if (url) URL.revokeObjectURL(url);
+    url.then((made) => made && URL.revokeObjectURL(made));
     pictures.get(a.name).delete(key);
   }
   return list;

@@ -113,6 +113,10 @@ void FfmpegSource::open_input() {
     raw->flags |= AVFMT_FLAG_NOBUFFER;
   } else if (uri_.kind == SourceKind::kV4l2) {
     kind = av_find_input_format("video4linux2");
+    if (kind == nullptr) {
+      avformat_free_context(raw);
+      fail(Errc::kUnavailable, uri_.shown, ": this FFmpeg cannot read V4L2 cameras");
+    }
   }
   // A local path, never another protocol that its name happens to look like.
   const std::string target = uri_.kind == SourceKind::kFile ? "file:" + uri_.target : uri_.target;

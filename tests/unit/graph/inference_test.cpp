@@ -168,8 +168,8 @@ TEST(Int8Form, NamedLayersStayFloating) {
   EXPECT_EQ(g.find("image.quantised"), kNoValue);
   for (const Int8Graph::Value& v : some.values) {
     EXPECT_TRUE(std::any_of(all.values.begin(), all.values.end(), [&](const Int8Graph::Value& w) {
-      return w.node == v.node && w.levels == v.levels;
-    })) << v.node;
+      return w.nodes == v.nodes && w.levels == v.levels;
+    })) << v.nodes.front();
   }
 }
 
@@ -193,7 +193,57 @@ TEST(Int8Form, AMovedFloatingValueKeepsTheSignOfItsSource) {
   EXPECT_EQ(form.node(form.find("pool")).dtype, DType::kF32);
   EXPECT_EQ(form.node(form.find("pool")).layer->kind(), "MaxPool2d");
   EXPECT_EQ(form.node(form.find("pool.quantised")).dtype, DType::kU8);
-  for (const auto& v : q.values) EXPECT_EQ(v.levels, v.node == "image" ? 127 : 255) << v.node;
+  for (const auto& v : q.values) {
+    EXPECT_EQ(v.levels, v.nodes.front() == "image" ? 127 : 255) << v.nodes.front();
+  }
+}
+
+/// The scale that buffer `param` of the form holds, as its place among the values.
+std::size_t scale_of(const Int8Graph& form, const std::string& param) {
+  const auto found = std::find_if(form.scales.begin(), form.scales.end(),
+                                  [&](const Int8Graph::Scale& s) { return s.param == param; });
+  EXPECT_NE(found, form.scales.end()) << param;
+  return found == form.scales.end() ? 0 : found->value;
+}
+
+TEST(Int8Form, BranchesShareTheScaleOfTheirConcatenation) {
+  const Int8Graph q = int8_form(inference_form(fuse(zoo_graph("inception_v3", 75))).graph);
+  const Graph& g = q.derived.graph;
+  EXPECT_EQ(count_of(g, "Quantise"), 1u);  // the image
+  EXPECT_EQ(count_of(g, "Int8AvgPool2d"), 9u);
+  EXPECT_EQ(count_of(g, "AvgPool2d"), 0u);
+  EXPECT_EQ(g.node(g.find("Mixed_5b.cat")).dtype, DType::kU8);
+  const std::size_t scale = scale_of(q, "Mixed_5b.branch1x1.conv.y_scale");
+  EXPECT_EQ(scale_of(q, "Mixed_5b.branch_pool.conv.y_scale"), scale);
+  EXPECT_EQ(scale_of(q, "Mixed_5c.branch1x1.conv.x_scale"), scale);
+  EXPECT_EQ(scale_of(q, "Mixed_5c.branch_pool.conv.x_scale"), scale);  // through the average pool
+  EXPECT_NE(scale_of(q, "Mixed_5c.branch1x1.conv.y_scale"), scale);
+  EXPECT_EQ(q.values[scale].nodes.size(), 4u);
+  EXPECT_EQ(q.values[scale].levels, 255);
+}
+
+TEST(Int8Form, AFloatingBranchIsQuantisedForTheConcatenation) {
+  const Graph inference = inference_form(fuse(zoo_graph("inception_v3", 75))).graph;
+  const Int8Graph q = int8_form(inference, {"Mixed_5b.branch1x1.conv"});
+  const Graph& g = q.derived.graph;
+  EXPECT_EQ(g.node(g.find("Mixed_5b.branch1x1.conv")).dtype, DType::kF32);
+  EXPECT_EQ(g.node(g.find("Mixed_5b.branch1x1.conv.quantised")).dtype, DType::kU8);
+  EXPECT_EQ(g.node(g.find("Mixed_5b.cat")).dtype, DType::kU8);
+  EXPECT_EQ(scale_of(q, "Mixed_5b.branch1x1.conv.quantised.y_scale"),
+            scale_of(q, "Mixed_5b.branch_pool.conv.y_scale"));
+}
+
+TEST(Int8Form, AConcatenationWithASignedPartIsSigned) {
+  const Int8Graph q = int8_form(inference_form(fuse(zoo_graph("densenet-bc-10-4", 8))).graph);
+  const Graph& g = q.derived.graph;
+  EXPECT_EQ(count_of(g, "Quantise"), 1u);
+  std::size_t concatenations = 0;
+  for (const Node& n : g.nodes()) {
+    if (n.kind != NodeKind::kLayer || n.layer->kind() != "Concat") continue;
+    EXPECT_EQ(n.dtype, DType::kI8) << n.name;
+    ++concatenations;
+  }
+  EXPECT_EQ(concatenations, 3u);  // one a block
 }
 
 }  // namespace

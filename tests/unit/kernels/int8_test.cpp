@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/rng.h"
+#include "kernels/api/pointwise.h"
 #include "tests/support/refused.h"
 #include "tests/support/tensors.h"
 
@@ -272,6 +273,63 @@ TEST(PoolInt8, EqualsTheReference) {
     for (std::int64_t i = 0; i < mean[0].numel(); ++i) {
       EXPECT_NEAR(element(mean[1], i), element(mean[0], i), 1e-5);
     }
+  }
+}
+
+Tensor mean_pooled(Backend backend, const PoolOptions& o, const Tensor& x) {
+  Context ctx(backend, 2);
+  Tensor y = Tensor::allocate(host_memory(), pool_output_shape(o, x.shape()), x.dtype());
+  testing::poison(y);
+  avg_pool_int8_fwd(ctx, o, x, y);
+  return y;
+}
+
+TEST(AvgPoolInt8, EqualsTheReference) {
+  const PoolOptions exact[] = {{.window = 3, .stride = 1, .pad = 1},
+                               {.window = 2, .stride = 2},
+                               {.window = 3, .stride = 2, .pad = 1, .count_include_pad = true},
+                               {.window = 15, .stride = 4, .pad = 7}};
+  const PoolOptions ties[] = {{.window = 3, .stride = 1, .pad = 1, .count_include_pad = false},
+                              {.window = 3, .stride = 2, .ceil_mode = true}};
+  for (const DType dtype : {DType::kU8, DType::kI8}) {
+    for (const std::int64_t channels : {20, 83}) {
+      const Tensor x = drawn({3, 11, 8, channels}, dtype, 4);
+      for (const PoolOptions& o : exact) {
+        EXPECT_TRUE(same_bits(mean_pooled(Backend::kCpu, o, x), mean_pooled(Backend::kRef, o, x)))
+            << o.window;
+      }
+      for (const PoolOptions& o : ties) {  // border windows of 6 pixels: a tie may go either way
+        const Tensor got = mean_pooled(Backend::kCpu, o, x);
+        const Tensor want = mean_pooled(Backend::kRef, o, x);
+        for (std::int64_t i = 0; i < want.numel(); ++i) {
+          EXPECT_LE(std::abs(element(got, i) - element(want, i)), 1) << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(AvgPoolInt8, LargeWindowsAreRefused) {
+  EXPECT_TRUE(refused("avg_pool_int8_fwd", "window must be <= 15, got 16", [] {
+    (void)mean_pooled(Backend::kCpu, {.window = 16, .stride = 1},
+                      drawn({1, 16, 16, 4}, DType::kU8, 1));
+  }));
+}
+
+TEST(ConcatInt8, EqualsTheReference) {
+  for (const DType dtype : {DType::kU8, DType::kI8}) {
+    const Tensor parts[] = {drawn({2, 3, 5, 7}, dtype, 1), drawn({2, 3, 5, 64}, dtype, 2),
+                            drawn({2, 3, 5, 1}, dtype, 3)};
+    Tensor y[2];
+    for (const Backend backend : {Backend::kRef, Backend::kCpu}) {
+      Context ctx(backend, 2);
+      Tensor& out = y[backend == Backend::kCpu ? 1 : 0];
+      out = Tensor::allocate(host_memory(), {2, 3, 5, 72}, dtype);
+      concat_fwd(ctx, parts, out);
+    }
+    EXPECT_TRUE(same_bits(y[1], y[0]));
+    EXPECT_EQ(element(y[1], 72 + 7), element(parts[1], 64));
+    EXPECT_EQ(element(y[1], 71), element(parts[2], 0));
   }
 }
 

@@ -157,11 +157,14 @@ TEST(EventScores, AreReadForOneApplication) {
   atomic_write(
       path,
       "{\"frame\":0,\"app\":\"a\",\"score\":0.5}\n{\"frame\":0,\"app\":\"b\",\"score\":1}\n"
-      "{\"frame\":3,\"app\":\"a\",\"score\":0.25,\"pts\":9,\"captured_at\":11}\n");
+      "{\"frame\":3,\"app\":\"a\",\"score\":0.25,\"positive\":true,\"pts\":9,"
+      "\"captured_at\":11}\n");
   const auto scores = read_scores(path, "a", 10);
   ASSERT_EQ(scores.size(), 2U);
   EXPECT_EQ(scores[1].frame, (FrameTime{.index = 3, .pts_s = 9, .captured_at = 11}));
   EXPECT_EQ(scores[1].score, 0.25);
+  EXPECT_EQ(scores[0].positive, std::nullopt);
+  EXPECT_EQ(scores[1].positive, true) << "as the run said, whatever the score";
   EXPECT_EQ(read_scores(path, "c", 10).size(), 0U);
   const auto bad = [&](const char* text) {
     return [&folder, text] {
@@ -172,6 +175,8 @@ TEST(EventScores, AreReadForOneApplication) {
   EXPECT_TRUE(fails_with(Errc::kData, {"line 1", "score"}, bad("{\"frame\":0,\"app\":\"a\"}\n")));
   EXPECT_TRUE(
       fails_with(Errc::kData, {"[0, 1]"}, bad("{\"frame\":0,\"app\":\"a\",\"score\":1.5}\n")));
+  EXPECT_TRUE(fails_with(Errc::kData, {"line 1"},
+                         bad("{\"frame\":0,\"app\":\"a\",\"score\":1,\"positive\":\"yes\"}\n")));
   EXPECT_TRUE(fails_with(Errc::kData, {"line 2", "frame 4 after frame 4"},
                          bad("{\"frame\":4,\"app\":\"a\",\"score\":1}\n"
                              "{\"frame\":4,\"app\":\"a\",\"score\":1}\n")));

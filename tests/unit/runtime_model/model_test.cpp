@@ -88,7 +88,7 @@ TEST(ModelFile, ForeignAndNewerFilesAreNamed) {
     return fails_with(Errc::kModel, {path.string(), reason}, [&] { (void)Model::load(ctx, path); });
   };
   EXPECT_TRUE(refused("graft_model", "", "graft import --arch"));
-  EXPECT_TRUE(refused("graft_model", "3", "use a newer graft"));
+  EXPECT_TRUE(refused("graft_model", std::to_string(kModelFormat + 1), "use a newer graft"));
   EXPECT_TRUE(refused("graft_model", "one", "model format 'one'"));
   EXPECT_TRUE(refused("architecture", "resnet2O", "did you mean"));
   EXPECT_TRUE(refused("architecture", "resnet20", "bytes of weights"));

@@ -142,8 +142,37 @@ TEST_P(QuantizeOf, KeepsTheAnswersAndItsFileGivesTheSameBits) {
 
 INSTANTIATE_TEST_SUITE_P(Zoo, QuantizeOf,
                          ::testing::Values("small_cnn", "resnet8", "wrn-10-1",
-                                           "mobilenet_v2:width=0.25"),
+                                           "mobilenet_v2:width=0.25", "densenet-bc-10-4",
+                                           "squeezenet1_1"),
                          [](const auto& test) { return "case" + std::to_string(test.index); });
+
+TEST(Quantize, AFileOfAnOlderFormIsRefused) {
+  const TempFolder folder;
+  Context ctx(Backend::kCpu);
+  Model model = drawn_model(ctx, "small_cnn", 32, 10);
+  (void)quantize_for_timing(ctx, model).save(folder / "m8.graft");
+  std::string bytes = read_file(folder / "m8.graft");
+  const std::string format = "\"graft_model\":\"3\"";
+  const auto at = bytes.find(format);
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + format.size() - 2] = '2';
+  atomic_write(folder / "old.graft", bytes);
+  EXPECT_TRUE(fails_with(Errc::kModel, {"format 2", "graft quantize"},
+                         [&] { (void)Model::load(ctx, folder / "old.graft"); }));
+}
+
+TEST(Quantize, AClassifierOfManyWeightsIsInt8) {
+  Context ctx(Backend::kCpu);
+  Model model = drawn_model(ctx, "mobilenet_v1:alpha=0.25", 32, 2048);
+  Model int8 = quantize_for_timing(ctx, model);
+  EXPECT_EQ(count_kind(int8.inference_graph(), "Int8Linear"), 1u);
+  EXPECT_EQ(count_kind(int8.inference_graph(), "Linear"), 0u);
+  const ImageSet set = drawn_set(32, 4);
+  const Outputs reference = outputs_on(ctx, model, set, set.size());
+  EXPECT_GT(score_of(outputs_on(ctx, int8, set, set.size()), reference, {}).sqnr_db, 10);
+  Model few = drawn_model(ctx, "mobilenet_v1:alpha=0.25", 32, 10);
+  EXPECT_EQ(count_kind(quantize_for_timing(ctx, few).inference_graph(), "Int8Linear"), 0u);
+}
 
 TEST(Quantize, LayersThatCostTooMuchGoBackToF32) {
   Context ctx(Backend::kCpu);

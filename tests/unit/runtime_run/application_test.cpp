@@ -33,7 +33,8 @@ TEST_F(RunApplication, ADamagedUploadIsRefusedAndLeavesNoFile) {
   {
     Upload upload(folder_.path());
     upload.append(bytes);
-    EXPECT_TRUE(fails_with(Errc::kModel, {}, [&] { (void)upload.load(); }));
+    EXPECT_TRUE(
+        fails_with(Errc::kModel, {"the package that was sent"}, [&] { (void)upload.load(); }));
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }

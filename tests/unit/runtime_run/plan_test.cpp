@@ -71,6 +71,53 @@ TEST_F(RunPlan, RefusesWhatIsNoPlan) {
   EXPECT_TRUE(fails_with(Errc::kModel, {}, [&] { (void)read_plan(write(bad), apps_); }));
 }
 
+TEST_F(RunPlan, ViewsAreScheduledApartAndDivideTheBudget) {
+  const int n_layers = apps_[0].package->header().n_layers();
+  const std::vector<double> layers(static_cast<std::size_t>(n_layers), 1.0);
+  const CostModel costs(layers);
+  apps_.push_back(apps_[0]);
+  apps_[2].name = "birds#2";
+  apps_[2].view = {.left = 0.5, .top = 0, .width = 0.5, .height = 1};
+  for (const Objective objective : {Objective::kMean, Objective::kMaxMin}) {
+    request_.settings.objective = objective;
+    const Schedule s = schedule_apps(apps_, 10, costs, request_);
+    ASSERT_EQ(s.apps.size(), 3u);
+    double cost = 0;
+    for (const auto& members : {std::vector<std::size_t>{0, 1}, std::vector<std::size_t>{2}}) {
+      std::vector<Placement> places;
+      for (const std::size_t i : members) {
+        EXPECT_EQ(s.apps[i].name, apps_[i].name);
+        places.push_back(s.apps[i].place);
+      }
+      cost += make_exec_tree(places, n_layers).cost(costs);
+    }
+    EXPECT_NEAR(s.cost, cost, 1e-9) << "each view pays for its stem";
+    EXPECT_LE(s.cost, request_.settings.budget + 1e-9);
+    EXPECT_GT(s.objective, 0);
+  }
+  request_.settings.budget = 0.05 * n_layers;
+  EXPECT_TRUE(
+      fails_with(Errc::kConfig, {}, [&] { (void)schedule_apps(apps_, 10, costs, request_); }));
+}
+
+TEST_F(RunPlan, WithoutSharingEveryonePaysForTheWholeNetwork) {
+  const int n_layers = apps_[0].package->header().n_layers();
+  const std::vector<double> layers(static_cast<std::size_t>(n_layers), 1.0);
+  request_.method = parse_method("nosharing");
+  const Schedule s = schedule_apps(apps_, 10, CostModel(layers), request_);
+  ASSERT_EQ(s.apps.size(), 2u);
+  EXPECT_NEAR(s.cost, n_layers * (s.apps[0].place.fps + s.apps[1].place.fps), 1e-9);
+  EXPECT_LE(s.cost, request_.settings.budget + 1e-9);
+  for (std::size_t i = 0; i < 2; ++i) {
+    (void)apps_[i].package->header().candidate(s.apps[i].place.frozen);
+    EXPECT_GT(s.apps[i].quality.f1, 0);
+  }
+  request_.settings.budget = 0.15 * n_layers;
+  EXPECT_TRUE(fails_with(Errc::kConfig, {}, [&] {
+    (void)schedule_apps(apps_, 10, CostModel(layers), request_);
+  })) << "twice the least rate, 0.1";
+}
+
 TEST_F(RunPlan, NoApplicationsNeedNothing) {
   EXPECT_TRUE(schedule_apps({}, 10, CostModel({}), request_).apps.empty());
 }

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "runtime/events/journal.h"
+#include "runtime/run/costs.h"
 #include "tests/unit/runtime_run/run_fixture.h"
 
 namespace graft::run {
@@ -114,6 +117,80 @@ TEST_F(Runs, AddsRemovesAndReplacesUnderLoadWithoutALostFrame) {
     EXPECT_EQ(record["frame"], expected++);
   }
   EXPECT_EQ(expected, status.frames.processed);
+}
+
+/// Scores of an application, by frame.
+std::map<std::int64_t, double> scores_of(const std::filesystem::path& path, const char* app) {
+  std::map<std::int64_t, double> out;
+  for (const Json& record : read_records(path)) {
+    if (record["app"] == app) out[record["frame"]] = record["score"];
+  }
+  return out;
+}
+
+TEST_F(Runs, ViewsOfThePictureAreRowsOfOneBatch) {
+  RunnerOptions o = options(kVideo, {package("birds"), package("cars"), package("dogs")});
+  o.request.settings.rates = {5};
+  o.views["cars"] = o.views["dogs"] = {.left = 0.5, .top = 0.25, .width = 0.5, .height = 0.5};
+  const RunStatus status = run_all(o);
+  expect_balanced(status);
+  for (const AppStatus& app : status.apps) {
+    EXPECT_EQ(app.sharing, "batched") << app.name;
+    EXPECT_EQ(app.analysed, 60) << app.name;
+  }
+  EXPECT_EQ(status.apps[1].view, o.views["cars"]);
+  ASSERT_TRUE(status.nodes[0].shared);
+  EXPECT_EQ(status.nodes[0].rows, 2);
+  EXPECT_EQ(status.nodes.back().rows, 1);
+  const auto batched = o.scores;
+  for (const bool sharing : {true, false}) {
+    for (const char* name : {"birds", "cars"}) {
+      RunnerOptions alone = o;
+      alone.packages = {package(name)};
+      alone.sharing = sharing;
+      std::erase_if(alone.views, [&](const auto& view) { return view.first != name; });
+      alone.journal = folder_ / fmt::format("{}-{}.jsonl", name, sharing);
+      alone.scores = folder_ / "alone.jsonl";
+      EXPECT_EQ(run_all(alone).apps[0].sharing, "alone");
+      const auto want = scores_of(alone.scores, name), got = scores_of(batched, name);
+      ASSERT_EQ(got.size(), want.size());
+      for (const auto& [frame, score] : want) EXPECT_NEAR(got.at(frame), score, 1e-5);
+    }
+  }
+}
+
+TEST_F(Runs, WritesWhatTheLayersTookForTheNextRun) {
+  RunnerOptions o = options(kVideo, {package("birds"), package("cars")});
+  o.measured_costs = folder_ / "measured.json";
+  const RunStatus status = run_all(o);
+  const CostModel costs = read_costs(o.measured_costs);
+  EXPECT_EQ(costs.unit(), "ms");
+  const NodeStatus& stem = status.nodes.front();
+  ASSERT_TRUE(stem.shared);
+  EXPECT_NEAR(costs.prefix(stem.last), stem.busy_ms, 1e-6);
+  RunnerOptions next = o;
+  next.costs = o.measured_costs;
+  next.measured_costs.clear();
+  next.journal = folder_ / "next.jsonl";
+  EXPECT_NEAR(run_all(next).nodes.front().planned_ms, stem.busy_ms, 1e-6);
+  o.sharing = false;
+  EXPECT_TRUE(fails_with(Errc::kUsage, {"--measured-costs", "--no-sharing"},
+                         [&] { run::Runner r(o, never); }));
+}
+
+TEST_F(Runs, AnApplicationAddedLiveGetsItsView) {
+  RunnerOptions o =
+      options("synthetic:fps=10,width=48,height=40", {package("birds"), package("cars")});
+  o.views["cars"] = {.left = 0, .top = 0.5, .width = 1, .height = 0.5};
+  run::Runner runner(o, never);
+  runner.remove("cars");
+  EXPECT_EQ(runner.status().apps[0].sharing, "alone");
+  runner.add(load_app(package("cars")));
+  EXPECT_EQ(runner.status().apps[1].view, o.views["cars"]);
+  EXPECT_EQ(runner.status().apps[0].sharing, "batched");
+  runner.add(load_app(package("dogs")));
+  EXPECT_TRUE(runner.status().apps[2].view.whole());
+  runner.stop();
 }
 
 TEST_F(Runs, APackageThatFailsLeavesTheTreeRunning) {

@@ -95,6 +95,7 @@ TEST(RunStatus, AsAReport) {
       << lines[0];
   EXPECT_NE(lines[1].find("stem 0-12"), std::string::npos);
   EXPECT_NE(lines[1].find("run      900"), std::string::npos) << lines[1];
+  EXPECT_NE(lines.back().find("stem shared"), std::string::npos) << "the mode that it gets";
 }
 
 TEST(TopView, FitsTheTerminalAndMovesNoCursor) {

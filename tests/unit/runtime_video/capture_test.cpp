@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/video/back_off.h"
 #include "tests/support/fails_with.h"
 
 namespace graft::video {
@@ -147,20 +146,6 @@ TEST(Capture, LiveFramesComeAtTheirTimes) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(195));
   EXPECT_EQ(capture.mailbox().counts().captured, 21);
   EXPECT_GE(seen.frames.size(), 2u);
-}
-
-TEST(BackOff, DoublesToItsLimitAndIsSpread) {
-  BackOff pauses(milliseconds(100), milliseconds(1000), 1);
-  for (const int full : {100, 200, 400, 800, 1000, 1000}) {
-    const auto pause = pauses.next();
-    EXPECT_GE(pause, milliseconds(full / 2));
-    EXPECT_LE(pause, milliseconds(full));
-  }
-  pauses.reset();
-  EXPECT_LE(pauses.next(), milliseconds(100));
-  BackOff other(milliseconds(100), milliseconds(1000), 2),
-      same(milliseconds(100), milliseconds(1000), 1);
-  EXPECT_NE(other.next(), same.next());
 }
 
 }  // namespace

@@ -50,6 +50,20 @@ TEST_F(Ffmpeg, ADeclaredRateOverrides) {
   EXPECT_EQ(open_source(uri, {.fps = 12})->fps(), 12);
 }
 
+TEST_F(Ffmpeg, ADeviceThatIsNoCameraIsSaid) {
+  for (const char* device : {"/dev/video-none", "/dev/null"}) {
+    const SourceUri uri = parse_source_uri(std::string("v4l2:") + device);
+    try {
+      (void)open_source(uri, {});
+      ADD_FAILURE() << device;
+    } catch (const SourceError& e) {
+      EXPECT_EQ(e.fault(), SourceFault::kOpen);
+      EXPECT_EQ(e.code(), Errc::kIo);
+      EXPECT_NE(std::string(e.what()).find(device), std::string::npos) << e.what();
+    }
+  }
+}
+
 TEST_F(Ffmpeg, FollowsAChangeOfResolution) {
   testing::write_video(folder_ / "v.m4v", {{64, 48, 10}, {96, 80, 10}}, 10);
   const auto source = open("v.m4v");

@@ -69,5 +69,12 @@ TEST(SourceUri, ErrorsOfAnAddressShowNoPassword) {
   }
 }
 
+TEST(SourceUri, ACameraThatIsNotThereIsSaid) {
+  EXPECT_TRUE(fails_with(Errc::kIo, {"v4l2:/dev/video-none", "no such device", "camera"},
+                         [] { check_device(parse_source_uri("v4l2:/dev/video-none")); }));
+  check_device(parse_source_uri("v4l2:/dev/null"));
+  check_device(parse_source_uri("file:/none"));
+}
+
 }  // namespace
 }  // namespace graft::video

@@ -173,6 +173,20 @@ TEST(Search, SeedsDifferAndFirstComesFirst) {
   EXPECT_NE(a->suggest()->priority, b->suggest()->priority);
 }
 
+TEST(Search, NothingIsTriedTwiceInASmallSpace) {
+  constexpr std::int64_t kFunctions = 15;  // knots of 0 or 1, without 0 everywhere
+  for (const char* name : {"random", "gp"}) {
+    SearchOptions o = options(kFunctions);
+    o.space = {.levels = 2, .max_normalised = true};
+    o.first = {Priority::power(0)};
+    const auto search = make_search(name, o);
+    run_to_the_end(*search, Quadratic(3));
+    std::set<std::string> tried;
+    for (const auto& seen : search->observations()) tried.insert(seen.trial.priority.text());
+    EXPECT_EQ(std::ssize(tried), kFunctions) << name;
+  }
+}
+
 TEST(Search, AshaHalvesSuccessively) {
   SearchOptions o = options(27);
   const auto search = make_search("asha", o);

@@ -159,6 +159,29 @@ TEST(Schedule, AdmitsWhatFits) {
   EXPECT_EQ(s.rejected, std::vector<std::string>{"car#2"});
 }
 
+TEST(Schedule, WithoutSharingEveryApplicationPaysForItsWholeNetwork) {
+  const CostModel costs({1, 1, 1});
+  ScheduleRequest request;
+  request.settings.budget = 12;
+  request.method = parse_method("nosharing");
+  Workload w = parse(good());
+  for (Application& app : w.apps) {
+    std::erase_if(app.candidates, [](const Candidate& c) { return c.frozen == 0; });
+    ASSERT_FALSE(app.candidates.empty());
+  }
+  const Schedule s = make_schedule(w, costs, request);
+  double paid = 0;
+  for (const ScheduledApp& app : s.apps) {
+    EXPECT_GT(app.place.frozen, 0);
+    paid += 3 * app.place.fps;
+  }
+  EXPECT_NEAR(s.cost, paid, 1e-9);
+  EXPECT_LE(paid, 12);
+  EXPECT_NEAR(s.tree.cost(costs), paid, 1e-9);
+  request.method = parse_method("exact");
+  EXPECT_GE(s.upper_bound, make_schedule(w, costs, request).objective) << "sharing may be better";
+}
+
 TEST(Audit, RateIntervalIsClopperPearson) {
   const RateInterval r = rate_interval(8, 100, 0.95);
   EXPECT_NEAR(r.low, 0.035171, 1e-6);

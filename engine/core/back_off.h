@@ -5,10 +5,10 @@
 #include <chrono>
 #include <random>
 
-namespace graft::video {
+namespace graft {
 
 /// Pauses between attempts: doubling from `least` to `most`, each drawn from the upper half of its
-/// length, so that many cameras that failed together do not come back together.
+/// length, so that many who failed together do not come back together.
 class BackOff {
  public:
   using Duration = std::chrono::milliseconds;
@@ -30,4 +30,4 @@ class BackOff {
   std::minstd_rand rng_;
 };
 
-}  // namespace graft::video
+}  // namespace graft
