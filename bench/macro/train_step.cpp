@@ -147,18 +147,12 @@ void run(const std::string& model, const Options& o) {
   }
   std::sort(rate.begin(), rate.end());
   const double middle = median(rate);
-  graft::Json line = {{"peer", "graft"},
-                      {"model", model},
-                      {"batch", o.batch},
-                      {"device", o.device},
-                      {"precision", o.precision},
-                      {"recorded", bench.recorded()},
-                      {"threads", o.threads},
-                      {"median", middle},
-                      {"min", rate.front()},
-                      {"max", rate.back()},
-                      {"unit", "images/s"},
-                      {"gflops", middle * bench.training_gflop()}};
+  graft::Json line = {{"peer", "graft"},          {"model", model},
+                      {"batch", o.batch},         {"device", o.device},
+                      {"precision", o.precision}, {"recorded", bench.recorded()},
+                      {"threads", o.threads},     {"median", middle},
+                      {"min", rate.front()},      {"max", rate.back()},
+                      {"unit", "images/s"},       {"gflops", middle * bench.training_gflop()}};
   if (o.profile)
     line["profile_ms"] = [&] {
       graft::Json p;
