@@ -2,11 +2,12 @@
 """Registers, shared memory and spills of the CUDA kernels, as the compiler left them in the objects.
 
 Usage: kernel_resources.py BUILD_DIR [sm_90]. One row a functor of kernels/cuda, the most of all its
-instances (element type, width); needs cuobjdump and cu++filt of the CUDA toolkit.
+instances (element type, width); needs cuobjdump of the CUDA toolkit.
 """
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -21,7 +22,8 @@ def usage(path, architecture):
             names.append(m[1])
         elif m := re.search(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", line):
             numbers.append(tuple(int(v) for v in m.groups()))
-    demangled = subprocess.run(["cu++filt"], input="\n".join(names), capture_output=True,
+    demangle = shutil.which("cu++filt") or "c++filt"
+    demangled = subprocess.run([demangle], input="\n".join(names), capture_output=True,
                                text=True, check=True).stdout.splitlines()
     return zip(demangled, numbers)
 

@@ -25,7 +25,7 @@ struct Options {
   std::int64_t batch = 128, side = 32, classes = 10;
   int threads = static_cast<int>(std::thread::hardware_concurrency());
   int runs = 7, steps = 3;
-  bool profile = false, split = false;
+  bool profile = false, split = false, call_by_call = false;
   std::string device = "cpu", precision = "f32";
   graft::VendorChoice choice;
 };
@@ -51,7 +51,8 @@ class Bench {
                  {.max_batch = o.batch,
                   .optimizer = {},
                   .seed = 1,
-                  .precision = o.precision == "bf16" ? graft::DType::kBF16 : graft::DType::kF32}),
+                  .precision = o.precision == "bf16" ? graft::DType::kBF16 : graft::DType::kF32,
+                  .record_steps = !o.call_by_call && !o.profile && !o.split}),
         weights_(static_cast<std::size_t>(o.batch), 1.0F / static_cast<float>(o.batch)),
         losses_(static_cast<std::size_t>(o.batch)) {
     ctx_.set_vendor_choice(o.choice);
@@ -118,6 +119,8 @@ class Bench {
             {"convolution_share", convolution / all}};
   }
 
+  /// Whether steps are one call each.
+  [[nodiscard]] bool recorded() const { return network_.recorded_runs() > 0; }
   [[nodiscard]] double training_gflop() const {
     return 3e-9 * static_cast<double>(network_.graph().flops());
   }
@@ -144,17 +147,12 @@ void run(const std::string& model, const Options& o) {
   }
   std::sort(rate.begin(), rate.end());
   const double middle = median(rate);
-  graft::Json line = {{"peer", "graft"},
-                      {"model", model},
-                      {"batch", o.batch},
-                      {"device", o.device},
-                      {"precision", o.precision},
-                      {"threads", o.threads},
-                      {"median", middle},
-                      {"min", rate.front()},
-                      {"max", rate.back()},
-                      {"unit", "images/s"},
-                      {"gflops", middle * bench.training_gflop()}};
+  graft::Json line = {{"peer", "graft"},          {"model", model},
+                      {"batch", o.batch},         {"device", o.device},
+                      {"precision", o.precision}, {"recorded", bench.recorded()},
+                      {"threads", o.threads},     {"median", middle},
+                      {"min", rate.front()},      {"max", rate.back()},
+                      {"unit", "images/s"},       {"gflops", middle * bench.training_gflop()}};
   if (o.profile)
     line["profile_ms"] = [&] {
       graft::Json p;
@@ -182,6 +180,7 @@ int main(int argc, char** argv) {
   app.add_option("--precision", o.precision)->check(CLI::IsMember({"f32", "bf16"}));
   app.add_flag("--autotune", o.choice.autotune);
   app.add_flag("--deterministic", o.choice.deterministic);
+  app.add_flag("--call-by-call", o.call_by_call, "cuda: do not record the step as one CUDA graph");
   app.add_flag("--split", o.split, "add forward, backward and inference apart");
   CLI11_PARSE(app, argc, argv);
   for (const auto& model : o.models) run(model, o);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA runtime behind cuda_device.h and device_queue.h. cudart is linked statically and loads
 // the driver on first use, so a binary with CUDA starts where there is none.
+#include <atomic>
 #include <cstdint>
 #include <limits>
 
@@ -18,6 +19,12 @@ void cuda_failed(cudaError_t status, const char* call, const char* file, int lin
                         ": ", cudaGetErrorString(status)));
 }
 
+namespace {
+std::atomic<std::uint64_t> frees = 0;
+}  // namespace
+
+std::uint64_t frees_of_cuda_memory() { return frees; }
+
 }  // namespace detail
 
 namespace {
@@ -33,7 +40,14 @@ Stream make_stream() {
 
 class CudaQueue final : public DeviceQueue {
  public:
-  void synchronize() override { GRAFT_CUDA(cudaStreamSynchronize(stream_.get())); }
+  void synchronize() override {
+    const cudaError_t status = cudaStreamSynchronize(stream_.get());
+    if (status == cudaSuccess) return;
+    fail(Errc::kUnavailable, "CUDA: a kernel failed: ", cudaGetErrorName(status), ": ",
+         cudaGetErrorString(status),
+         "; the device works behind the host: with GRAFT_SYNC=1 in the "
+         "environment the same run names the layer");
+  }
   void copy_from_host(const void* from, void* to, std::size_t bytes) override {
     // From pageable memory the driver stages the bytes before it returns.
     GRAFT_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_.get()));
@@ -78,6 +92,7 @@ class CudaMemory final : public MemoryResource {
   void deallocate(void* data, std::size_t) noexcept override {
     GRAFT_CUDA_NOTHROW(cudaDeviceSynchronize());
     GRAFT_CUDA_NOTHROW(cudaFreeAsync(data, stream_.get()));
+    ++detail::frees;
   }
 
  private:

@@ -3,6 +3,8 @@
 // with CUDA.
 #pragma once
 
+#include <cstdint>
+
 #include <cuda_runtime_api.h>
 
 #include "engine/core/error.h"
@@ -12,6 +14,9 @@ namespace graft::detail {
 
 /// Throws Error: kOutOfMemory for an allocation, else kUnavailable, "call: name: text".
 [[noreturn]] void cuda_failed(cudaError_t status, const char* call, const char* file, int line);
+
+/// Blocks that cuda_memory() has taken back so far.
+[[nodiscard]] std::uint64_t frees_of_cuda_memory();
 
 }  // namespace graft::detail
 

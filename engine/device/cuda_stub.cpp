@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for cuda_queue.cpp in a build without the CUDA toolkit.
+// Stands in for cuda_queue.cpp and cuda_recording.cpp in a build without the CUDA toolkit.
 #include "engine/core/error.h"
 #include "engine/device/cuda_device.h"
+#include "engine/device/cuda_recording.h"
 #include "engine/device/device_queue.h"
 
 namespace graft {
@@ -17,5 +18,16 @@ std::unique_ptr<DeviceQueue> make_cuda_queue() {
 }
 
 MemoryResource& cuda_memory() { fail(Errc::kUnsupported, "device cuda: ", probe_cuda().reason); }
+
+namespace detail {
+
+std::unique_ptr<Recording> record_cuda(Context&, const std::function<void(const Branch&)>&,
+                                       const std::function<void()>&) {
+  fail(Errc::kUnsupported, "device cuda: ", probe_cuda().reason);
+}
+
+bool is_recording_cuda(Context&) { return false; }
+
+}  // namespace detail
 
 }  // namespace graft

@@ -32,6 +32,51 @@ class NodeTimer {
   Clock::time_point start_;
 };
 
+/// Runs f; an error of the device or of its memory gets the layer's name.
+template <class F>
+void naming(const Node& node, const char* pass, const F& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    const bool of_device = e.code() == Errc::kUnavailable || e.code() == Errc::kOutOfMemory ||
+                           e.code() == Errc::kUnsupported;
+    if (!of_device) throw;
+    fail(e.code(), "layer ", node.name, ", ", pass, ": ", e.what());
+  }
+}
+
+/// The layer with the most bytes in the arena: "NAME (BYTES bytes)".
+std::string largest_layer(const Graph& graph, const ExecutionPlan& plan) {
+  std::map<ValueId, std::size_t> bytes;
+  for (const PlannedTensor& t : plan.tensors) bytes[t.node] += t.lifetime.bytes;
+  const auto most = std::max_element(
+      bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return detail::cat(graph.node(most->first).name, " (", most->second, " bytes)");
+}
+
+/// The arena of `plan_of(max_batch)`; if it does not fit, Error(kOutOfMemory) that says what does.
+template <class PlanOf>
+Buffer make_arena(MemoryResource& memory, const Graph& graph, std::int64_t max_batch,
+                  std::size_t bytes, const PlanOf& plan_of) {
+  try {
+    return {memory, bytes};
+  } catch (const Error& e) {
+    if (e.code() != Errc::kOutOfMemory) throw;
+    std::int64_t fits = max_batch / 2;
+    for (; fits >= 1; fits /= 2) {
+      try {
+        const Buffer trial(memory, plan_of(fits).memory.bytes);
+        break;
+      } catch (const Error&) {  // nor this one
+      }
+    }
+    fail(Errc::kOutOfMemory, "activations of a batch of ", max_batch, " take ", bytes,
+         " bytes, most of them for layer ", largest_layer(graph, plan_of(max_batch)), "; ",
+         fits > 0 ? detail::cat("a batch of ", fits, " fits") : "not even a batch of 1 fits", " (",
+         e.what(), ")");
+  }
+}
+
 }  // namespace
 
 Executor::Executor(Context& ctx, Graph graph, ParamStore& params, const ExecutorOptions& options)
@@ -45,7 +90,10 @@ Executor::Executor(Context& ctx, Graph graph, ParamStore& params, const Executor
     tape_.emplace(train_->plan);
     bytes = std::max(bytes, train_->plan.memory.bytes);
   }
-  arena_ = Buffer(ctx.memory(), bytes);
+  arena_ = make_arena(ctx.memory(), graph_, options.max_batch, bytes, [&](std::int64_t batch) {
+    return train_ ? plan_training(graph_, options.loss, batch, options.dtype, options.tape)
+                  : plan_forward(graph_, batch, options.dtype);
+  });
   bound_.resize(graph_.nodes().size());
   node_params_.resize(graph_.nodes().size());
   for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
@@ -144,7 +192,9 @@ void Executor::run_nodes(Phase phase, const RowIds& rows, bool select) {
   if (phase == Phase::kTrain) tape_->fill(stamp());
   for (ValueId id = 0; id < static_cast<ValueId>(graph_.nodes().size()); ++id) {
     const Node& n = graph_.node(id);
-    if (n.kind == NodeKind::kLayer) forward_layer(state, id, phase, rows);
+    if (n.kind == NodeKind::kLayer) {
+      naming(n, "forward", [&] { forward_layer(state, id, phase, rows); });
+    }
     if (n.kind == NodeKind::kSelect && select) run_select(id);
   }
 }
@@ -209,9 +259,9 @@ void Executor::backward(const Tensor& weight, const RowIds& rows, GradMode param
                  "executor: one weight an example");
   tape_->consume(stamp());
   for (auto id = static_cast<ValueId>(graph_.nodes().size()) - 1; id >= 0; --id) {
-    if (train_->plan.nodes[at(id)].runs_backward) {
-      backward_layer(*train_, id, weight, rows, param_mode);
-    }
+    if (!train_->plan.nodes[at(id)].runs_backward) continue;
+    naming(graph_.node(id), "backward",
+           [&] { backward_layer(*train_, id, weight, rows, param_mode); });
   }
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "engine/device/context.h"
+#include "engine/device/recording.h"
 #include "engine/tensor/tensor.h"
 
 namespace graft::kernels {
@@ -39,5 +40,42 @@ struct SelectOptions {
 /// others are left. count (1) i32.  Does not synchronise. Deterministic.
 void select_by_percentile(Context& ctx, const SelectOptions& options, const Tensor& loss,
                           const Tensor& threshold, LossWindow& window, Tensor& rows, Tensor& count);
+
+/// What a selection that lives on the device has counted.
+struct SelectionCounts {
+  std::uint32_t next = 0;    ///< place of the window that is overwritten next
+  std::uint32_t queued = 0;  ///< examples that wait for a batch
+  std::uint32_t chosen = 0;  ///< in the last slice
+  std::uint32_t seen = 0;    ///< losses in DeviceSelection::seen
+  std::uint32_t updates = 0;
+  std::uint32_t refused = 0;  ///< batches without an update, since something was not finite
+  std::uint32_t idle = 0;     ///< candidates since the last batch
+  std::uint32_t unused = 0;
+  double loss_sum = 0;  ///< of the examples trained on
+};
+
+/// A selection whose window is full, on the device: slices pass without the host. All tensors are
+/// the device's.
+struct DeviceSelection {
+  Tensor window;       ///< (R) f32
+  Tensor threshold;    ///< (2R+1) i32, as for select_by_percentile
+  Tensor queue_id;     ///< (2 * batch) i64: the chosen that wait, oldest first
+  Tensor queue_epoch;  ///< (2 * batch) i32, bits of a u32
+  Tensor seen;         ///< f32, room for the losses of all slices until the host reads them
+  Tensor counts;       ///< bytes of one SelectionCounts
+};
+
+/// As select_by_percentile, with ids id (N) i64 and epochs epoch (N) i32 on the device and
+/// `example` and `epoch` of the options empty: the chosen examples go behind those that wait, and
+/// `full` is set to whether there are `batch` of them. N <= batch, N <= R. May be recorded. Does
+/// not synchronise.
+void select_into_queue(Context& ctx, const SelectOptions& options, std::int64_t batch,
+                       const Tensor& loss, const Tensor& id, const Tensor& epoch,
+                       DeviceSelection& selection, const Branch& full);
+
+/// Behind an update made of the first examples of the queue: takes them out and counts. loss
+/// (batch) f32: theirs; control: the update's, see optim.h. May be recorded. Does not synchronise.
+void finish_batch(Context& ctx, const Tensor& loss, const Tensor& control,
+                  DeviceSelection& selection);
 
 }  // namespace graft::kernels

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "kernels/api/augment.h"
 #include "kernels/api/conv.h"
 #include "kernels/api/gemm.h"
 #include "kernels/api/image_ops.h"
@@ -84,6 +85,7 @@ void cast_grad(Context& ctx, const Tensor& x, GradMode mode, Tensor& y);
 void column_sums(Context& ctx, const Tensor& dy, GradMode mode, Tensor& dbias);
 
 decltype(kernels::u8_to_float) u8_to_float;
+decltype(kernels::augment_rows) augment_rows;
 
 decltype(kernels::batch_norm_fwd_train) batch_norm_fwd_train;
 decltype(kernels::batch_norm_fwd_eval) batch_norm_fwd_eval;
@@ -93,6 +95,7 @@ decltype(kernels::group_norm_bwd) group_norm_bwd;
 
 decltype(kernels::sgd_step) sgd_step;
 decltype(kernels::adam_step) adam_step;
+decltype(kernels::judge_update) judge_update;
 
 decltype(kernels::activation_fwd) activation_fwd;
 decltype(kernels::activation_bwd) activation_bwd;
@@ -122,6 +125,8 @@ decltype(kernels::project_out_rows) project_out_rows;
 decltype(kernels::scatter_add_rows) scatter_add_rows;
 
 decltype(kernels::select_by_percentile) select_by_percentile;
+decltype(kernels::select_into_queue) select_into_queue;
+decltype(kernels::finish_batch) finish_batch;
 
 decltype(kernels::softmax_xent_fwd) softmax_xent_fwd;
 decltype(kernels::softmax_xent_bwd) softmax_xent_bwd;

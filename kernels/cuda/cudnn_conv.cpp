@@ -3,17 +3,20 @@
 //
 // Plans are kept per context in a bounded LRU by everything that decides them; making one costs
 // milliseconds and happens in warm-up. Heuristics choose; VendorChoice::autotune times the
-// candidates on the first call instead. f32 takes only engines that multiply in f32 (no TF32).
-// Where cuDNN has no engine, the direct kernels run.
+// candidates on the first call instead, and keeps the choice in a file (tuned_choices.h).
+// VendorChoice::deterministic logs what each engine that it rules out would have saved. f32 takes
+// only engines that multiply in f32 (no TF32). Where cuDNN has no engine, the direct kernels run.
 #include <algorithm>
 #include <limits>
 
 #include "engine/core/log.h"
+#include "engine/device/cuda_device.h"
 #include "engine/device/cuda_runtime.h"
 #include "kernels/cuda/bf16_weights.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cudnn_graph.h"
 #include "kernels/cuda/host.h"
+#include "kernels/cuda/tuned_choices.h"
 #include "kernels/plan_cache.h"
 
 namespace graft::kernels::cuda {
@@ -42,6 +45,13 @@ Event make_event() {
   return Event(e);
 }
 
+/// All that decides what cuDNN proposes and how fast it is.
+std::string device_text() {
+  const CudaProbe cuda = probe_cuda();
+  return graft::detail::cat(cuda.devices.empty() ? "none" : cuda.devices.front().name, ", driver ",
+                            cuda.driver_version, ", cuDNN ", cudnnGetVersion());
+}
+
 /// Pointers of one call; null: not in the problem.
 struct Arguments {
   const void *data, *other;
@@ -53,7 +63,12 @@ struct Arguments {
 class CudnnState {
  public:
   explicit CudnnState(Context& ctx)
-      : ctx_(ctx), handle_(make_handle(ctx)), device_(device_properties(0)), plans_(kMaxPlans) {}
+      : ctx_(ctx),
+        handle_(make_handle(ctx)),
+        device_(device_properties(0)),
+        tuned_(ctx.vendor_choice().autotune ? tuned_choices_file(device_text()) : "",
+               device_text()),
+        plans_(kMaxPlans) {}
 
   /// Runs `problem`; false if cuDNN has no engine for it.
   bool run(const CudnnConv& problem, const Arguments& args) {
@@ -66,23 +81,50 @@ class CudnnState {
  private:
   CudnnPlan choose(const CudnnConv& problem, const Arguments& args) {
     const VendorChoice& choice = ctx_.vendor_choice();
-    auto plans = cudnn_plans(
-        device_, problem,
-        {.deterministic = choice.deterministic, .exact_f32 = problem.dtype == DType::kF32},
-        choice.autotune ? kCandidates : 1);
+    const EngineFilter filter{.deterministic = choice.deterministic,
+                              .exact_f32 = problem.dtype == DType::kF32};
+    auto plans = cudnn_plans(device_, problem, filter, choice.autotune ? kCandidates : 1);
     if (plans.empty()) {
       log::info("cuDNN: no engine for a convolution of x {} w {} ({}); the direct kernel runs",
                 graft::detail::cat(problem.x), graft::detail::cat(problem.w), name(problem.dtype));
       return {};
     }
-    std::size_t best = 0;
-    float best_ms = std::numeric_limits<float>::infinity();
-    for (std::size_t i = 0; choice.autotune && i < plans.size(); ++i) {
-      const float ms = milliseconds(plans[i], args);
-      if (ms < best_ms) best = i;
-      best_ms = std::min(best_ms, ms);
-    }
+    const std::size_t best = choice.autotune ? fastest(problem, plans, args) : 0;
+    if (choice.deterministic) report_cost(problem, filter, plans[best], args);
     return std::move(plans[best]);
+  }
+
+  /// The candidate that was measured to be the fastest, now or in an earlier run.
+  std::size_t fastest(const CudnnConv& problem, std::vector<CudnnPlan>& plans,
+                      const Arguments& args) {
+    const auto key = problem.key();
+    std::vector<std::int64_t> of(key.begin(), key.end());
+    of.push_back(ctx_.vendor_choice().deterministic ? 1 : 0);
+    const auto known = tuned_.find(of);
+    if (known && known->candidate >= 0 && known->candidate < std::ssize(plans)) {
+      return static_cast<std::size_t>(known->candidate);
+    }
+    TunedChoices::Choice best{.ms = std::numeric_limits<double>::infinity()};
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      const double ms = milliseconds(plans[i], args);
+      if (ms < best.ms) best = {.candidate = static_cast<std::int64_t>(i), .ms = ms};
+    }
+    tuned_.put(of, best);
+    return static_cast<std::size_t>(best.candidate);
+  }
+
+  /// Logs what repeatable engines cost, where cuDNN's first choice is not one.
+  void report_cost(const CudnnConv& problem, EngineFilter filter, CudnnPlan& chosen,
+                   const Arguments& args) {
+    filter.deterministic = false;
+    auto first = cudnn_plans(device_, problem, filter, 1);
+    if (first.empty() || first.front().repeatable) return;
+    const float with = milliseconds(chosen, args), without = milliseconds(first.front(), args);
+    extra_ms_ += with - without;
+    log::info(
+        "deterministic: a convolution of x {} w {} takes {:.3f} ms instead of {:.3f}; so far "
+        "{:+.3f} ms for all that differ",
+        graft::detail::cat(problem.x), graft::detail::cat(problem.w), with, without, extra_ms_);
   }
 
   float milliseconds(CudnnPlan& plan, const Arguments& args) {
@@ -123,6 +165,8 @@ class CudnnState {
   Context& ctx_;
   CudnnHandle handle_;
   CudnnDescriptor device_;
+  TunedChoices tuned_;
+  float extra_ms_ = 0;  // of repeatable engines
   PlanCache<CudnnConv::kKeyWords, CudnnPlan> plans_;
   Workspace workspace_{ctx_.memory()};  // the context's own holds what the callers below put there
 };

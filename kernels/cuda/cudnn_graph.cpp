@@ -205,7 +205,12 @@ std::vector<CudnnDescriptor> proposals(const CudnnDescriptor& device, const Cudn
   return configs;
 }
 
-bool accepts(const EngineFilter& filter, const CudnnDescriptor& config) {
+/// What an engine is known for.
+struct EngineNotes {
+  bool repeatable, exact_f32;
+};
+
+EngineNotes notes_of(const CudnnDescriptor& config) {
   const CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   cudnnBackendDescriptor_t raw = engine.get();
   std::int64_t count = 0;
@@ -218,9 +223,9 @@ bool accepts(const EngineFilter& filter, const CudnnDescriptor& config) {
   const auto has = [&](cudnnBackendNumericalNote_t note) {
     return std::find(notes.begin(), notes.begin() + count, note) != notes.begin() + count;
   };
-  if (filter.deterministic && has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
-  return !filter.exact_f32 || (!has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) &&
-                               !has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION));
+  return {.repeatable = !has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC),
+          .exact_f32 = !has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) &&
+                       !has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)};
 }
 
 }  // namespace
@@ -291,8 +296,12 @@ std::vector<CudnnPlan> cudnn_plans(const CudnnDescriptor& device, const CudnnCon
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     for (const CudnnDescriptor& config : proposals(device, graph, mode)) {
       if (plans.size() == limit) return plans;
-      if (!accepts(filter, config)) continue;
-      CudnnPlan p{CudnnDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)};
+      const EngineNotes notes = notes_of(config);
+      if (filter.deterministic && !notes.repeatable) continue;
+      if (filter.exact_f32 && !notes.exact_f32) continue;
+      CudnnPlan p{.plan = CudnnDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR),
+                  .workspace_bytes = 0,
+                  .repeatable = notes.repeatable};
       p.plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
       p.plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device);
       if (!p.plan.try_finish()) continue;

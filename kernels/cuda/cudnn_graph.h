@@ -91,6 +91,7 @@ enum CudnnSlot : std::int64_t { kData = 1, kOther, kOut, kBias, kResidual };
 struct CudnnPlan {
   CudnnDescriptor plan;  ///< empty: cuDNN has no engine for the problem
   std::int64_t workspace_bytes = 0;
+  bool repeatable = true;  ///< gives the same bits every time
 };
 
 /// Which engines may be taken.

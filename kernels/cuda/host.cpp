@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/host.h"
 
+#include "engine/device/recording.h"
+
 namespace graft::kernels::cuda {
 namespace {
 
@@ -15,6 +17,9 @@ void* scratch(Context& ctx, std::size_t bytes) { return ctx.state<Scratch>().mem
 
 Upload::Upload(Context& ctx, std::initializer_list<std::span<const std::byte>> parts,
                std::size_t room) {
+  if (is_recording(ctx)) {
+    fail(Errc::kUnsupported, "a kernel takes bytes of the host that change from call to call");
+  }
   constexpr std::size_t kAlign = 64;
   std::size_t n = 0;
   for (const auto& part : parts) {

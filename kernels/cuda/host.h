@@ -49,6 +49,7 @@ void with_pack(DType dtype, bool is_wide, const char* op, F&& f) {
 [[nodiscard]] void* scratch(Context& ctx, std::size_t bytes);
 
 /// Bytes of the host for the kernels that follow, in scratch(), and `room` bytes behind them.
+/// Throws Error(kUnsupported) inside record(): a recording would send them once.
 class Upload {
  public:
   Upload(Context& ctx, std::initializer_list<std::span<const std::byte>> parts,

@@ -8,8 +8,6 @@
 // written, g read), Adam 28. f32 masters. No sums: bitwise repeatable. Reference:
 // kernels/ref/optim.cpp. Source: torch.optim.SGD, Adam (Kingma & Ba 2015), AdamW (Loshchilov &
 // Hutter 2019).
-#include <cmath>
-
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device/launch.h"
 #include "kernels/cuda/device/math.h"
@@ -18,13 +16,23 @@
 namespace graft::kernels::cuda {
 namespace {
 
+/// What the host knew at the launch, or what stands on the device.
+struct Control {
+  UpdateControl known;
+  const UpdateControl* on_device;
+  GRAFT_HD UpdateControl operator()() const { return on_device != nullptr ? *on_device : known; }
+};
+
 template <int V>
 struct Sgd {
-  float lr, momentum, weight_decay;
+  Control control;
+  float momentum, weight_decay;
   bool nesterov;
   const float* g;
   float *w, *v;  // v null: no momentum
   GRAFT_HD void operator()(std::uint32_t i) const {
+    const UpdateControl c = control();
+    if (c.go == 0) return;
     float grad[V], weight[V], velocity[V];
     load<V>(g + i * V, grad);
     load<V>(w + i * V, weight);
@@ -36,7 +44,7 @@ struct Sgd {
         velocity[j] = momentum * velocity[j] + grad[j];
         step = nesterov ? grad[j] + momentum * velocity[j] : velocity[j];
       }
-      weight[j] -= lr * step;
+      weight[j] -= c.lr * step;
     }
     if (v != nullptr) store<V>(v + i * V, velocity);
     store<V>(w + i * V, weight);
@@ -45,11 +53,13 @@ struct Sgd {
 
 template <int V>
 struct Adam {
-  float beta1, beta2, one_minus_beta1, one_minus_beta2, eps, coupled_decay, keep;
-  float step_size, inv_correction2;  // lr / c1 and 1 / c2
+  Control control;
+  float beta1, beta2, one_minus_beta1, one_minus_beta2, eps, coupled_decay;
   const float* g;
   float *w, *m, *v;
   GRAFT_HD void operator()(std::uint32_t i) const {
+    const UpdateControl c = control();
+    if (c.go == 0) return;
     float grad[V], weight[V], first[V], second[V];
     load<V>(g + i * V, grad);
     load<V>(w + i * V, weight);
@@ -57,10 +67,10 @@ struct Adam {
     load<V>(v + i * V, second);
     for (int j = 0; j < V; ++j) {
       grad[j] += coupled_decay * weight[j];
-      weight[j] *= keep;
+      weight[j] *= c.keep;
       first[j] = beta1 * first[j] + one_minus_beta1 * grad[j];
       second[j] = beta2 * second[j] + one_minus_beta2 * grad[j] * grad[j];
-      weight[j] -= step_size * first[j] / (sqrtf(second[j]) * inv_correction2 + eps);
+      weight[j] -= c.step_size * first[j] / (sqrtf(second[j]) * c.inv_correction2 + eps);
     }
     store<V>(m + i * V, first);
     store<V>(v + i * V, second);
@@ -73,9 +83,13 @@ struct Adam {
 void sgd_step(Context& ctx, const SgdOptions& o, const Tensor& g, Tensor& w, Tensor& v) {
   const auto run = [&]<int V>(std::integral_constant<int, V>) {
     for_each(ctx, count(w) / V,
-             Sgd<V>{static_cast<float>(o.lr), static_cast<float>(o.momentum),
-                    static_cast<float>(o.weight_decay), o.nesterov, g.ptr<const float>(),
-                    w.ptr<float>(), v.ptr<float>()});
+             Sgd<V>{{update_control(o), o.control},
+                    static_cast<float>(o.momentum),
+                    static_cast<float>(o.weight_decay),
+                    o.nesterov,
+                    g.ptr<const float>(),
+                    w.ptr<float>(),
+                    v.ptr<float>()});
   };
   wide(w.numel(), w, g, v) ? run(std::integral_constant<int, 4>{})
                            : run(std::integral_constant<int, 1>{});
@@ -83,17 +97,19 @@ void sgd_step(Context& ctx, const SgdOptions& o, const Tensor& g, Tensor& w, Ten
 
 void adam_step(Context& ctx, const AdamOptions& o, std::int64_t step, const Tensor& g, Tensor& w,
                Tensor& m, Tensor& v) {
-  const double correction1 = 1 - std::pow(o.beta1, static_cast<double>(step));
-  const double correction2 = std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)));
   const auto run = [&]<int V>(std::integral_constant<int, V>) {
-    for_each(
-        ctx, count(w) / V,
-        Adam<V>{static_cast<float>(o.beta1), static_cast<float>(o.beta2),
-                static_cast<float>(1 - o.beta1), static_cast<float>(1 - o.beta2),
-                static_cast<float>(o.eps), static_cast<float>(o.decoupled ? 0 : o.weight_decay),
-                static_cast<float>(o.decoupled ? 1 - o.lr * o.weight_decay : 1),
-                static_cast<float>(o.lr / correction1), static_cast<float>(1 / correction2),
-                g.ptr<const float>(), w.ptr<float>(), m.ptr<float>(), v.ptr<float>()});
+    for_each(ctx, count(w) / V,
+             Adam<V>{{update_control(o, step), o.control},
+                     static_cast<float>(o.beta1),
+                     static_cast<float>(o.beta2),
+                     static_cast<float>(1 - o.beta1),
+                     static_cast<float>(1 - o.beta2),
+                     static_cast<float>(o.eps),
+                     static_cast<float>(o.decoupled ? 0 : o.weight_decay),
+                     g.ptr<const float>(),
+                     w.ptr<float>(),
+                     m.ptr<float>(),
+                     v.ptr<float>()});
   };
   wide(w.numel(), w, g, m, v) ? run(std::integral_constant<int, 4>{})
                               : run(std::integral_constant<int, 1>{});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/api/optim.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/dispatch/dispatch.h"
 #include "kernels/dispatch/door.h"
@@ -16,6 +17,18 @@ constexpr double kUniforms = 0x1.0p24;
 constexpr Impl<decltype(select_by_percentile)> kSelectByPercentile[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::select_by_percentile},
 };
+constexpr Impl<decltype(select_into_queue)> kSelectIntoQueue[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::select_into_queue},
+};
+constexpr Impl<decltype(finish_batch)> kFinishBatch[] = {
+    {"own", Backend::kCuda, cuda::why_not, cuda::finish_batch},
+};
+
+void check_queue(const Door& door, const DeviceSelection& s, std::int64_t batch) {
+  door.expect("queue_id", s.queue_id, {2 * batch}, DType::kI64);
+  door.expect("queue_epoch", s.queue_epoch, {2 * batch}, DType::kI32);
+  door.expect("counts", s.counts, {sizeof(SelectionCounts)}, DType::kU8);
+}
 
 }  // namespace
 
@@ -43,6 +56,36 @@ void select_by_percentile(Context& ctx, const SelectOptions& options, const Tens
   if (n == 0) return fill_zero(ctx, count);
   dispatch("select_by_percentile", kSelectByPercentile, ctx, options, loss, threshold, window, rows,
            count);
+}
+
+void select_into_queue(Context& ctx, const SelectOptions& options, std::int64_t batch,
+                       const Tensor& loss, const Tensor& id, const Tensor& epoch,
+                       DeviceSelection& selection, const Branch& full) {
+  const Door door("select_into_queue");
+  const std::int64_t n = loss.numel(), capacity = selection.window.numel();
+  door.require(options.tie >= 0 && options.tie <= 2, "tie must be 0, 1 or 2, got ", options.tie);
+  door.require(n >= 1 && n <= capacity && n <= batch, n, " losses, a window of ", capacity,
+               ", a batch of ", batch);
+  door.expect("loss", loss, {n}, DType::kF32);
+  door.expect("id", id, {n}, DType::kI64);
+  door.expect("epoch", epoch, {n}, DType::kI32);
+  door.expect("window", selection.window, {capacity}, DType::kF32);
+  door.expect("threshold", selection.threshold, {2 * capacity + 1}, DType::kI32);
+  door.expect("seen", selection.seen, {selection.seen.numel()}, DType::kF32);
+  check_queue(door, selection, batch);
+  dispatch("select_into_queue", kSelectIntoQueue, ctx, options, batch, loss, id, epoch, selection,
+           full);
+}
+
+void finish_batch(Context& ctx, const Tensor& loss, const Tensor& control,
+                  DeviceSelection& selection) {
+  const Door door("finish_batch");
+  const std::int64_t batch = loss.numel();
+  door.require(batch >= 1, "expects losses");
+  door.expect("loss", loss, {batch}, DType::kF32);
+  door.expect("control", control, {sizeof(UpdateControl)}, DType::kU8);
+  check_queue(door, selection, batch);
+  dispatch("finish_batch", kFinishBatch, ctx, loss, control, selection);
 }
 
 }  // namespace graft::kernels

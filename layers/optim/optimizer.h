@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/device/context.h"
+#include "kernels/api/optim.h"
 #include "layers/core/param.h"
 
 namespace graft {
@@ -29,6 +30,11 @@ class Optimizer {
   /// Updates flat elements [begin, end of the block) and bumps the store's version.  `step` is 1
   /// for the first update.
   void step(Context& ctx, double lr, std::int64_t step, std::int64_t begin = 0);
+  /// step() for a recording: what changes comes from `control`, bytes of a kernels::UpdateControl
+  /// on the device. The version is the caller's to bump, once for every run.
+  void step_by(Context& ctx, const Tensor& control);
+  /// What stands in `control` for update `step` at `lr`.
+  [[nodiscard]] kernels::UpdateControl control(double lr, std::int64_t step) const;
 
   /// Flat state blocks with their names, e.g. "momentum": for checkpoints.
   struct State {
@@ -39,6 +45,10 @@ class Optimizer {
   [[nodiscard]] const OptimizerOptions& options() const { return options_; }
 
  private:
+  [[nodiscard]] bool is_sgd() const { return options_.name == "sgd"; }
+  [[nodiscard]] kernels::SgdOptions sgd(double lr) const;
+  [[nodiscard]] kernels::AdamOptions adam(double lr) const;
+
   OptimizerOptions options_;
   ParamStore& params_;
   std::vector<State> state_;

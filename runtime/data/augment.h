@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/api/augment.h"
 #include "kernels/api/image_ops.h"
 #include "runtime/data/dataset.h"
 
@@ -23,8 +24,10 @@ struct AugmentOptions {
 /// Only the normalisation.
 [[nodiscard]] AugmentOptions evaluation_augment(const Dataset& dataset);
 
-/// A pure function of its arguments, by Philox (seed, kAugment, epoch, id); every random number has
-/// its own place in the stream, so switching one part off leaves the others as they were.
+/// The random part of `options`.
+[[nodiscard]] kernels::AugmentRule rule_of(const AugmentOptions& options);
+
+/// kernels::draw_transform() of one example.
 [[nodiscard]] kernels::ImageTransform augment(const AugmentOptions& options, const ImageSize& size,
                                               std::uint64_t seed, std::uint32_t epoch,
                                               std::int64_t id);

@@ -39,8 +39,8 @@ class BatchMaker {
   [[nodiscard]] Storage allocate() const;
   /// Bytes of one Storage.
   [[nodiscard]] std::size_t storage_bytes() const;
-  /// Makes `batch` the examples `ids`, its tensors views of `storage`. Allocates nothing once
-  /// `batch` has held as many. Throws what the data set throws.
+  /// Makes `batch` the examples `ids`, its tensors views of `storage`; without tensors where that
+  /// is empty. Allocates nothing once `batch` has held as many. Throws what the data set throws.
   void fill(std::span<const std::int64_t> ids, std::span<const std::uint32_t> epochs,
             const Storage& storage, Batch& batch);
 

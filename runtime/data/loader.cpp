@@ -20,7 +20,7 @@ Loader::Loader(DatasetPtr dataset, const LoaderOptions& options, MemoryResource&
   constexpr std::size_t kLeastSlots = 2;  // one in the caller's hands, one in the making
   slots_.resize(std::max(kLeastSlots, options.ring_bytes / makers_.front()->storage_bytes()));
   for (Slot& slot : slots_) {
-    slot.storage = makers_.front()->allocate();
+    if (options.pixels) slot.storage = makers_.front()->allocate();
     slot.batch.ids.reserve(static_cast<std::size_t>(options.batch));
     slot.batch.epochs.reserve(static_cast<std::size_t>(options.batch));
   }

@@ -22,6 +22,8 @@ struct LoaderOptions {
   bool drop_last = false;                          ///< leave out a last batch that is not full
   std::uint64_t seed = 0;                          ///< of order and augmentation
   AugmentOptions augment = {};
+  /// Whether batches have tensors; else only ids and epochs, for pixels that lie on a device.
+  bool pixels = true;
 };
 
 struct LoaderStats {

@@ -47,10 +47,11 @@ void BatchMaker::fill(std::span<const std::int64_t> ids, std::span<const std::ui
   const auto n = static_cast<std::int64_t>(ids.size());
   GRAFT_CHECK(n >= 1 && n <= max_batch_, "batch of ", n, ", storage for ", max_batch_);
   GRAFT_CHECK_EQ(ids.size(), epochs.size());
-  batch.x = storage.x.rows(0, n);
-  batch.y = storage.y.rows(0, n);
   batch.ids.assign(ids.begin(), ids.end());
   batch.epochs.assign(epochs.begin(), epochs.end());
+  if (storage.x.empty()) return;
+  batch.x = storage.x.rows(0, n);
+  batch.y = storage.y.rows(0, n);
   const ImageSize size = dataset_->image_size();
   Tensor pixels = staging_.rows(0, n);
   auto* row = pixels.ptr<std::uint8_t>();

@@ -50,18 +50,28 @@ std::vector<std::vector<std::size_t>> by_view(std::span<const RunApp> apps) {
   return groups;
 }
 
-/// No-Sharing: whichever candidate an application runs, it pays for its whole network. The thesis'
-/// method takes the candidates with the fewest frozen layers; a user wants those that are best.
+/// Of some of the applications.
+Workload workload_of(std::span<const RunApp> apps, std::span<const std::size_t> members,
+                     double stream_fps, int n_layers) {
+  std::vector<NamedPackage> packages;
+  for (const std::size_t i : members) {
+    packages.push_back({.name = apps[i].name, .package = apps[i].package});
+  }
+  return graft::workload_of(packages, stream_fps, n_layers);
+}
+
+/// No-Sharing at its best: where an application pays for its whole network whichever candidate it
+/// runs, the exact choice of candidates and rates.
 Schedule schedule_alone(std::span<const RunApp> apps, double stream_fps, const CostModel& costs,
                         ScheduleRequest request) {
-  std::vector<NamedPackage> packages;
-  for (const RunApp& app : apps) packages.push_back({.name = app.name, .package = app.package});
-  const Workload workload = workload_of(packages, stream_fps, costs.n_layers());
+  std::vector<std::size_t> all(apps.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
   if (request.settings.rates.empty()) {
     request.settings.rates = default_rates(request.method, stream_fps);
   }
   request.method = {.kind = MethodKind::kExact};
-  return make_schedule(workload, costs.unshared(), request);
+  return make_schedule(workload_of(apps, all, stream_fps, costs.n_layers()), costs.unshared(),
+                       request);
 }
 
 /// Makes schedules of one view, for as much of the budget as it is given.
@@ -69,13 +79,9 @@ class ViewScheduler {
  public:
   ViewScheduler(std::span<const RunApp> apps, std::span<const std::size_t> members,
                 double stream_fps, const CostModel& costs, const ScheduleRequest& request)
-      : costs_(costs), request_(request) {
-    std::vector<NamedPackage> packages;
-    for (const std::size_t i : members) {
-      packages.push_back({.name = apps[i].name, .package = apps[i].package});
-    }
-    workload_ = workload_of(packages, stream_fps, costs.n_layers());
-  }
+      : costs_(costs),
+        request_(request),
+        workload_(workload_of(apps, members, stream_fps, costs.n_layers())) {}
   [[nodiscard]] Schedule with(double budget) const {
     ScheduleRequest request = request_;
     request.settings.budget = budget;

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kMaxNamedExamples = 8;
 
+}  // namespace
+
 void check_losses(std::span<const float> losses, std::span<const std::int64_t> ids,
                   std::int64_t step) {
   std::string bad;
@@ -31,8 +33,6 @@ void check_losses(std::span<const float> losses, std::span<const std::int64_t> i
        "; the weights are those of the last finite update. Lower --lr, or add warm-up "
        "(--lr-policy cosine:warmup=1)");
 }
-
-}  // namespace
 
 Network::Network(Context& ctx, const Graph& graph, const Options& options)
     : ctx_(ctx),
@@ -119,6 +119,9 @@ void Network::read_scores(const Scores& out) {
 
 Network::StepResult Network::step(const Rows& rows, std::span<const float> weights, double lr,
                                   std::int64_t step, const Scores& scores, TimeSplit& time) {
+  if (RecordedStep* ready = recorded(rows, scores)) {
+    return run_recorded(*ready, rows, weights, lr, step, scores, time);
+  }
   Stopwatch watch(time.forward);
   forward_train(rows, Selecting::kNo, step, scores);
   Tensor weight = weight_.rows(0, rows.x.shape()[0]);
@@ -182,12 +185,14 @@ double Network::update(double scale, double lr, std::int64_t step) {
     kernels::project_out_rows(ctx_, params_.entry(id).value, grad);
   }
   const double norm = std::sqrt(kernels::sum_squares(ctx_, params_.grads()));
-  if (!std::isfinite(norm)) {
-    fail(Errc::kNumerical, "non-finite gradient before update ", step, ", first in ",
-         first_bad_gradient(), "; the weights are those of the last finite update. Lower --lr");
-  }
+  if (!std::isfinite(norm)) refuse_update(step);
   optimizer_.step(ctx_, lr, step);
   return norm;
+}
+
+void Network::refuse_update(std::int64_t step) const {
+  fail(Errc::kNumerical, "non-finite gradient before update ", step, ", first in ",
+       first_bad_gradient(), "; the weights are those of the last finite update. Lower --lr");
 }
 
 std::string Network::first_bad_gradient() const {

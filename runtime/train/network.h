@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/device/context.h"
+#include "engine/device/recording.h"
 #include "graph/exec/activation_cache.h"
 #include "graph/exec/executor.h"
 #include "layers/optim/optimizer.h"
@@ -28,6 +30,9 @@ class Network {
     CacheMode cache = CacheMode::kRecompute;
     /// With kReuse: how batch norm is back-propagated on some of its rows.
     RowSparseNorm row_sparse_norm = RowSparseNorm::kRefuse;
+    /// On Backend::kCuda: whether step() records what it repeats and runs it by one call. The same
+    /// numbers, bit for bit.
+    bool record_steps = true;
   };
   /// Throws Error(kUsage) naming the first layer that couples the rows of a batch if `cache` is
   /// kReuse and row_sparse_norm kRefuse, or if the backend has no training in `precision`.
@@ -64,7 +69,7 @@ class Network {
   /// Forward in training mode, backward of sum_n weight[n] * loss[n], update number `step` (from
   /// 1). `scores`: of the training forward, losses at least.  Throws Error(kNumerical) before the
   /// update, naming examples or the parameter, if a loss or a gradient is not finite: the weights
-  /// are then untouched.
+  /// are then untouched. A recorded step counts wholly as time.backward.
   StepResult step(const Rows& rows, std::span<const float> weights, double lr, std::int64_t step,
                   const Scores& scores, TimeSplit& time);
 
@@ -85,6 +90,22 @@ class Network {
   /// their norm.  Throws Error(kNumerical) as step().
   double update(double scale, double lr, std::int64_t step);
 
+  // For what is recorded together with a selection.
+
+  /// Weighs each of `rows` rows 1 / rows in the steps that enqueue_step() enqueues, until step() or
+  /// backward() weighs them otherwise.
+  void weigh_equally(std::int64_t rows);
+  /// Enqueues the training step of `rows` as `control` says, bytes of a kernels::UpdateControl that
+  /// gets the verdict. The weights' version is the caller's to bump. Returns the losses. Does not
+  /// synchronise.
+  Tensor enqueue_step(const Rows& rows, const Tensor& control);
+  /// Enqueues score() of `rows` without reading; returns the losses. Does not synchronise.
+  Tensor enqueue_scores(const Rows& rows);
+  /// Throws what step() throws of losses or a gradient that are not finite.
+  [[noreturn]] void refuse_update(std::int64_t step) const;
+
+  /// Steps so far that one call enqueued.
+  [[nodiscard]] std::int64_t recorded_runs() const { return recorded_runs_; }
   [[nodiscard]] CacheMode cache() const { return options_.cache; }
   [[nodiscard]] Executor& executor() { return executor_; }
   [[nodiscard]] ParamStore& params() { return params_; }
@@ -93,7 +114,26 @@ class Network {
   [[nodiscard]] Context& context() { return ctx_; }
 
  private:
+  /// The step of rows at one place, as it is repeated.
+  struct RecordedStep {
+    const void *x = nullptr, *y = nullptr;
+    std::int64_t rows = 0;
+    int runs = 0;                     // call by call, to warm up
+    std::unique_ptr<Recording> work;  // null: not yet
+    Tensor loss, correct;
+  };
+  struct StepOutputs {
+    Tensor loss, correct;
+  };
+
   void bind(const Rows& rows);
+  /// Null: the step has to go call by call.
+  [[nodiscard]] RecordedStep* recorded(const Rows& rows, const Scores& scores);
+  void record_step(RecordedStep& step);
+  /// Forward to update; weight_ holds the weights.
+  StepOutputs enqueue_update(const Rows& rows, const Tensor& control);
+  StepResult run_recorded(RecordedStep& recorded, const Rows& rows, std::span<const float> weights,
+                          double lr, std::int64_t step, const Scores& scores, TimeSplit& time);
   [[nodiscard]] std::string first_bad_gradient() const;
 
   Context& ctx_;
@@ -106,12 +146,21 @@ class Network {
   Tensor image_bf16_;                  // (max_batch, H, W, 3), with kBF16
   Tensor staged_x_, staged_y_;         // of rows_of(), on a device
   Tensor confidence_, gradient_norm_;  // (max_batch), once somebody asks
-  std::vector<ParamId> projected_;     // filters whose gradient loses its part along them
+  std::list<RecordedStep> recorded_;
+  bool can_record_ = true;  // until something in the step cannot be recorded
+  std::int64_t recorded_runs_ = 0;
+  Rows recorded_rows_;              // of the step in work
+  Tensor control_;                  // bytes of an UpdateControl, with recorded_
+  std::vector<ParamId> projected_;  // filters whose gradient loses its part along them
 
   // Of the rows of a backward; members so that a warm step allocates nothing.
   std::vector<std::int64_t> row_ids_;
   std::vector<std::uint32_t> row_epochs_;
   std::vector<float> row_weights_;
 };
+
+/// Throws Error(kNumerical) naming examples if a loss is not finite.
+void check_losses(std::span<const float> losses, std::span<const std::int64_t> ids,
+                  std::int64_t step);
 
 }  // namespace graft::train

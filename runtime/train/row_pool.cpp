@@ -34,15 +34,20 @@ std::int64_t RowPool::put(const Tensor& x, const Tensor& y, std::int64_t row) {
 }
 
 void RowPool::take(std::span<const std::int64_t> slots, Tensor& x, Tensor& y) {
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    const Chunk& chunk = chunks_[static_cast<std::size_t>(slots[i] / chunk_rows_)];
-    const std::array from = {static_cast<std::int32_t>(slots[i] % chunk_rows_)};
-    Tensor to_x = x.rows(static_cast<std::int64_t>(i), 1);
-    Tensor to_y = y.rows(static_cast<std::int64_t>(i), 1);
+  std::vector<std::int32_t> from;  // rows of one chunk that follow each other in the batch
+  for (std::size_t first = 0; first < slots.size(); first += from.size()) {
+    const std::int64_t number = slots[first] / chunk_rows_;
+    from.clear();
+    for (std::size_t i = first; i < slots.size() && slots[i] / chunk_rows_ == number; ++i) {
+      from.push_back(static_cast<std::int32_t>(slots[i] % chunk_rows_));
+    }
+    const Chunk& chunk = chunks_[static_cast<std::size_t>(number)];
+    Tensor to_x = x.rows(static_cast<std::int64_t>(first), std::ssize(from));
+    Tensor to_y = y.rows(static_cast<std::int64_t>(first), std::ssize(from));
     kernels::gather_rows(ctx_, chunk.x, from, to_x);
     kernels::gather_rows(ctx_, chunk.y, from, to_y);
-    free(slots[i]);
   }
+  for (const std::int64_t slot : slots) free(slot);
 }
 
 }  // namespace graft::train

@@ -52,11 +52,22 @@ SelectiveStep::SelectiveStep(Network& network, Sampler& sampler, const LrPolicy&
   });
 }
 
-void SelectiveStep::run(const Network::Rows& slice, bool last, double epoch_progress) {
-  const auto n = static_cast<std::int64_t>(slice.ids.size());
+void SelectiveStep::run(const Network::Rows& candidates, bool last, double epoch_progress) {
+  const auto n = static_cast<std::int64_t>(candidates.ids.size());
   GRAFT_CHECK(n <= options_.select_batch, "selective step: slice of ", n, ", planned for ",
               options_.select_batch);
+  if (device_takes(candidates, last)) {
+    Stopwatch watch(time_.select);
+    const auto ahead = static_cast<std::int64_t>(device_->slices()) * options_.select_batch;
+    Progress now = clocks(epoch_progress);
+    now.forwarded += ahead;
+    device_->run(candidates.ids, candidates.epochs, rate(now));
+    ++device_slices_;
+    return;
+  }
+  settle();
   const Progress before = clocks(epoch_progress);
+  const Network::Rows slice = loaded(candidates);
   draw(slice);
   ask_for_scores(slice);
   if (pipeline_ != nullptr) {
@@ -90,6 +101,7 @@ void SelectiveStep::train_selected(const Network::Rows& slice, bool last, const 
     enqueue(slice, last);
   }
   while (queue_.next(batch_)) train(batch_, before);
+  if (resident_ != nullptr) return;
   for (const QueuedExample& e : queue_.dropped()) pool_.free(e.slot);
 }
 
@@ -156,6 +168,7 @@ Network::Rows SelectiveStep::score(const Network::Rows& slice) {
     network_.forward_train(rows, Network::Selecting::kYes, counters_.updates + 1, scores);
   }
   counters_.forward_select += static_cast<std::int64_t>(wanted);
+  ++host_slices_;
   watch.stop();
   time_.select -= time_.policy - policy_before;  // the policy ran inside the Select node
   if (observer_.on_select) observer_.on_select(slice, losses_, selection_);
@@ -229,7 +242,7 @@ void SelectiveStep::enqueue(const Network::Rows& slice, bool last) {
     queued_.push_back({.id = id,
                        .epoch = slice.epochs[static_cast<std::size_t>(row)],
                        .weight = selection_.weights[i] * planned_weight(id),
-                       .slot = pool_.put(slice.x, slice.y, row)});
+                       .slot = resident_ != nullptr ? 0 : pool_.put(slice.x, slice.y, row)});
   }
   queue_.push_slice(static_cast<std::int64_t>(slice.ids.size()), queued_, last, selection_.hold);
 }
@@ -259,7 +272,11 @@ void SelectiveStep::train(const std::vector<QueuedExample>& batch, const Progres
       batch_epochs_.push_back(e.epoch);
       batch_weights_.push_back(e.weight / static_cast<float>(n));  // mean over the actual count
     }
-    pool_.take(batch_slots_, batch_x_, batch_y_);
+    if (resident_ != nullptr) {
+      resident_->fill(batch_ids_, batch_epochs_, batch_x_, batch_y_);
+    } else {
+      pool_.take(batch_slots_, batch_x_, batch_y_);
+    }
   }
   last_lr_ = rate(before_slice);
   const auto rows_n = static_cast<std::int64_t>(n);

@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "layers/optim/lr_policy.h"
+#include "runtime/data/resident.h"
 #include "runtime/train/cheap_selection.h"
+#include "runtime/train/device_selection.h"
 #include "runtime/train/network.h"
 #include "runtime/train/pending_update.h"
 #include "runtime/train/row_pool.h"
@@ -66,12 +69,22 @@ class SelectiveStep {
 
   /// One slice: at most select_batch candidates of one epoch, in order. `last`: the epoch ends with
   /// it. `epoch_progress`: epochs done at the slice's start, with the fraction.
-  void run(const Network::Rows& slice, bool last, double epoch_progress);
+  void run(const Network::Rows& candidates, bool last, double epoch_progress);
 
   /// Takes the sampler's losses from `cheap` in place of the network's own selection forward and,
   /// with `pipeline`, ahead of training; both outlive the loop, null is none. Throws Error(kUsage)
   /// naming the sampler or the cache mode that needs the network's own forward, in time.
   void score_with(CheapSelection* cheap, SelectionPipeline* pipeline);
+
+  /// From now on slices come without tensors: their images are taken from `data`, which outlives
+  /// the loop, at the forward and again when a batch is trained. With `on_device`,
+  /// Selective-Backprop passes whole slices without the host while it can, see DeviceSelection.
+  void read_from(data::ResidentData& data, bool on_device);
+  /// Brings counters, sampler and queue up to what the device has done. Throws Error(kNumerical).
+  void settle();
+
+  /// Slices so far that passed without the host.
+  [[nodiscard]] std::int64_t device_slices() const { return device_slices_; }
 
   /// Puts an example back into the queue's data at resume; returns its slot.
   [[nodiscard]] std::int64_t put(const Tensor& x, const Tensor& y, std::int64_t row) {
@@ -146,6 +159,11 @@ class SelectiveStep {
   /// begins with its first update.
   [[nodiscard]] double rate(const Progress& before_slice) const;
 
+  // With data on the device.
+  [[nodiscard]] Network::Rows loaded(const Network::Rows& slice);
+  /// Whether the slice may pass without the host; then the device is ready for it.
+  [[nodiscard]] bool device_takes(const Network::Rows& slice, bool last);
+
   // With a pipeline.
   void run_ahead(const Network::Rows& slice, bool last, double epoch_progress);
   void train_oldest();
@@ -171,6 +189,10 @@ class SelectiveStep {
   std::vector<float> example_weights_;
   CheapSelection* cheap_ = nullptr;
   SelectionPipeline* pipeline_ = nullptr;
+  data::ResidentData* resident_ = nullptr;
+  std::unique_ptr<DeviceSelection> device_;  // null: the host chooses
+  std::int64_t device_slices_ = 0;
+  int host_slices_ = 0;  // scored by the host: what the device needs is warm
   PendingUpdate pending_;
   ChosenRows reused_, fresh_;  // of the rows that were scored; of the slice
 
@@ -188,7 +210,7 @@ class SelectiveStep {
   std::vector<float> batch_weights_;
   ScoreBuffer slice_scores_, batch_scores_;
   const Network::Rows* slice_ = nullptr;
-  Tensor subset_x_, subset_y_, batch_x_, batch_y_;
+  Tensor subset_x_, subset_y_, batch_x_, batch_y_, slice_x_, slice_y_;
 };
 
 }  // namespace graft::train

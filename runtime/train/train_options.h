@@ -69,6 +69,8 @@ struct TrainOptions {
   std::string precision = "f32";
   bool deterministic = false;
   bool autotune = false;
+  bool data_on_device = true;
+  bool step_graph = true;
   std::int64_t checkpoint_every = 0;
   double checkpoint_seconds = 60;
   std::int64_t loader_mib = 64;
@@ -180,7 +182,13 @@ struct TrainOptions {
     v("deterministic", deterministic, Scope::kLocal,
       "cuda: only library kernels that repeat bit for bit; the CPU always does");
     v("autotune", autotune, Scope::kLocal,
-      "cuda: measure a convolution's candidates on first use instead of asking a heuristic");
+      "cuda: measure a convolution's candidates on first use instead of asking a heuristic; "
+      "choices "
+      "are kept for this GPU");
+    v("data_on_device", data_on_device, Scope::kLocal,
+      "cuda: keep the training set on the device as bytes, if it takes a quarter of it at most");
+    v("step_graph", step_graph, Scope::kLocal,
+      "cuda: run a training step, and a slice of sb with its step, as one CUDA graph");
     v("checkpoint_every", checkpoint_every, Scope::kLocal,
       "updates between checkpoints; 0: by time");
     v("checkpoint_seconds", checkpoint_seconds, Scope::kLocal, "seconds between checkpoints");

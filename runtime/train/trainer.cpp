@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "engine/core/log.h"
 #include "engine/core/rng.h"
 #include "engine/core/text.h"
-#include "engine/device/cuda_device.h"
 #include "models/spec/model_spec.h"
 #include "runtime/build_info.h"
 #include "runtime/data/open.h"
@@ -75,7 +73,9 @@ void Trainer::build_network() {
       options_.select_batch > 0 ? options_.select_batch : sampler_->slice_size(options_.batch);
   const auto size = data_.train->image_size();
   const Graph graph = training_graph(options_, *data_.train);
+  log_memory(graph);
   network_ = std::make_unique<Network>(ctx_, graph, network_options());
+  place_data();
   log_cache();
   lr_ = std::make_unique<LrPolicy>(make_lr_policy(options_.epochs, data_.train->size()));
   step_ = std::make_unique<SelectiveStep>(
@@ -98,7 +98,11 @@ void Trainer::build_network() {
       data::LoaderOptions{.batch = select_batch_,
                           .ring_bytes = static_cast<std::size_t>(options_.loader_mib) << 20,
                           .seed = options_.seed,
-                          .augment = data_.train_augment});
+                          .augment = data_.train_augment,
+                          .pixels = resident_ == nullptr});
+  if (resident_) {
+    step_->read_from(*resident_, options_.step_graph && options_.stop_at_cost == 0);
+  }
   if (const ProbeOptions which = parse_probes(options_.probes); which.any()) {
     probes_ = std::make_unique<Probes>(*network_, data_.train, data_.test,
                                        Probes::Options{.which = which,
@@ -167,7 +171,8 @@ Network::Options Trainer::network_options() const {
           .seed = options_.seed,
           .precision = options_.precision == "bf16" ? DType::kBF16 : DType::kF32,
           .cache = parse_cache_mode(options_.cache),
-          .row_sparse_norm = parse_row_sparse_norm(options_.cache_bn)};
+          .row_sparse_norm = parse_row_sparse_norm(options_.cache_bn),
+          .record_steps = options_.step_graph};
 }
 
 LrPolicy Trainer::make_lr_policy(std::int64_t epochs, std::int64_t examples) const {
@@ -330,7 +335,9 @@ bool Trainer::run_epoch() {
     if (batch == nullptr) return true;
     const double size = static_cast<double>(loader_->epoch_size());
     const bool last = loader_->cursor() == loader_->epoch_size();
-    step_->run(network_->rows_of(*batch), last, epoch_ + static_cast<double>(cursor_) / size);
+    step_->run(
+        resident_ ? Network::Rows{{}, {}, batch->ids, batch->epochs} : network_->rows_of(*batch),
+        last, epoch_ + static_cast<double>(cursor_) / size);
     cursor_ = loader_->cursor();
     show_progress();
     if (budget_spent()) return true;
@@ -468,25 +475,6 @@ void validate(const TrainOptions& options) {
   (void)parse_lr_spec(lr_policy_text(options.lr_policy, options.epochs),
                       {.base_lr = options.lr, .epochs = static_cast<double>(options.epochs)});
   (void)make_sampler(options.sampler, sampler_json(options));
-}
-
-int thread_budget(int threads) {
-  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  return threads > 0 ? threads : cores;
-}
-
-std::unique_ptr<Context> make_context(const std::string& device, int threads) {
-  const int budget = thread_budget(threads);
-  if (device == "cuda") return std::make_unique<Context>(Backend::kCuda, budget);
-  if (device == "auto") {
-    const CudaProbe cuda = probe_cuda();
-    if (cuda.reason.empty()) {
-      log::info("device: cuda ({})", cuda.devices.front().name);
-      return std::make_unique<Context>(Backend::kCuda, budget);
-    }
-    log::info("device: cpu with {} threads ({})", budget, cuda.reason);
-  }
-  return std::make_unique<Context>(Backend::kCpu, budget);
 }
 
 }  // namespace graft::train

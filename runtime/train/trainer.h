@@ -10,6 +10,7 @@
 
 #include "engine/device/context.h"
 #include "runtime/data/loader.h"
+#include "runtime/data/resident.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/example_ledger.h"
@@ -58,6 +59,10 @@ class Trainer {
  private:
   void build_network();
   void log_cache() const;
+  /// What a run on a device needs of its memory, before any of it is taken.
+  void log_memory(const Graph& graph) const;
+  /// Puts the training set on the device, if there is one and it fits.
+  void place_data();
   /// What scores slices in place of the network's own selection forward, if anything does.
   void build_selection(const Graph& graph);
   void open_run(const std::string& out);
@@ -96,6 +101,7 @@ class Trainer {
   TrainOptions options_;
   TrainData data_;
   std::unique_ptr<Network> network_;
+  std::unique_ptr<data::ResidentData> resident_;  // null: the loader makes the pixels
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<PrioritySchedule> schedule_;  // null: F stays
   std::unique_ptr<LrPolicy> lr_;

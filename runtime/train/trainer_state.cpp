@@ -94,6 +94,10 @@ void Trainer::resume_selection(const CheckpointExtra& extra) {
 void Trainer::refill_queue(const Json& queue) {
   const TrainQueue::State state = queue_state(queue);
   std::vector<std::int64_t> slots;
+  if (resident_) {  // its images are read again when they are trained on
+    step_->queue().restore(state, std::vector<std::int64_t>(state.ids.size(), 0));
+    return;
+  }
   const auto chunk = static_cast<std::size_t>(options_.batch);
   for (std::size_t i = 0; i < state.ids.size(); i += chunk) {
     const std::size_t n = std::min(chunk, state.ids.size() - i);
@@ -109,6 +113,7 @@ void Trainer::refill_queue(const Json& queue) {
 }
 
 void Trainer::save_checkpoint() {
+  step_->settle();
   account_other();
   dir_->metrics().sync();
   const SamplerState sampler = sampler_->state();

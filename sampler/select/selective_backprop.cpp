@@ -56,6 +56,23 @@ double SelectiveBackprop::score(const Candidates& candidates, std::size_t i) con
   return history_.percentile(candidates.losses[i], options_.tie, !options_.include_self);
 }
 
+std::optional<PercentileRule> SelectiveBackprop::percentile_rule() const {
+  if (name() != "sb" || priming() || options_.unbiased || history_.size() < history_.capacity()) {
+    return {};
+  }
+  PercentileRule rule{.tie = static_cast<int>(options_.tie),
+                      .include_self = options_.include_self,
+                      .probability = {}};
+  const std::int64_t halves = 2 * history_.capacity();
+  const auto others = static_cast<double>(history_.capacity() - (options_.include_self ? 0 : 1));
+  for (std::int64_t h = 0; h <= halves; ++h) {
+    rule.probability.push_back(
+        others == 0 ? probability(0)
+                    : probability(std::min(1.0, static_cast<double>(h) / 2 / others)));
+  }
+  return rule;
+}
+
 SamplerState SelectiveBackprop::state() const {
   SamplerState out = PowerSampler::state();
   out.arrays[kHistory] = history_.values();

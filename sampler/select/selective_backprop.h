@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "sampler/score/loss_history.h"
 #include "sampler/select/power_sampler.h"
 
@@ -27,6 +30,14 @@ struct SelectiveBackpropOptions : PowerOptions {
   static SelectiveBackpropOptions standard();
 };
 
+/// All that decides who is drawn while the window of losses is full.
+struct PercentileRule {
+  int tie = 1;                      ///< halves that an equal loss counts
+  bool include_self = true;         ///< whether a loss is in the window it is compared with
+  std::vector<double> probability;  ///< by halves: entry 2a + tie * b for a loss above a and equal
+                                    ///< to b others; 2R + 1 of them
+};
+
 /// Selective-Backprop: c is the percentile of a candidate's loss among the last R losses, into
 /// which the whole slice is pushed before any of it is scored. Source: Jiang et al., "Accelerating
 /// Deep Learning by Focusing on the Biggest Losers", 2019.
@@ -40,6 +51,9 @@ class SelectiveBackprop : public PowerSampler {
   void restore(const SamplerState& state) override;
 
   [[nodiscard]] const LossHistory& history() const { return history_; }
+  /// How select() draws from now on in this epoch, weights 1, if that is all there is to it: the
+  /// window is full, nothing is primed and nothing reweighted.
+  [[nodiscard]] std::optional<PercentileRule> percentile_rule() const;
 
  protected:
   /// Throws Error(kConfig) if a slice is longer than the window.

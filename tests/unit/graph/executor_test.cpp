@@ -47,6 +47,57 @@ TEST(Executor, RefusesToTrainWhenMadeForInference) {
   EXPECT_THAT(refusal([&] { (void)net.executor.training_plan(); }), HasSubstr("inference only"));
 }
 
+/// Message of the Error(kOutOfMemory) of a small_cnn with at most `limit` bytes.
+std::string starved(std::size_t limit, std::int64_t batch) {
+  LimitResource memory(host_memory(), limit);
+  try {
+    Net net(zoo_graph("small_cnn", 8), {.batch = batch, .memory = &memory});
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Errc::kOutOfMemory);
+    return e.what();
+  }
+  ADD_FAILURE() << "it fits";
+  return {};
+}
+
+TEST(Executor, SaysWhichBatchFitsIfActivationsDoNot) {
+  Net net(zoo_graph("small_cnn", 8), {.batch = 16});
+  const std::size_t arena = net.executor.arena_bytes(), weights = net.params.bytes();
+  const std::string some = starved(weights + arena / 3, 16);
+  EXPECT_THAT(some, HasSubstr("activations of a batch of 16 take " + std::to_string(arena)));
+  EXPECT_THAT(some, HasSubstr("for layer "));
+  EXPECT_THAT(some, HasSubstr("a batch of 4 fits"));
+  EXPECT_THAT(starved(weights + 64, 16), HasSubstr("not even a batch of 1"));
+}
+
+/// Host memory, until it is told to be full.
+class Filling final : public MemoryResource {
+ public:
+  bool full = false;
+  void* allocate(std::size_t bytes) override {
+    if (full) fail(Errc::kOutOfMemory, "full");
+    return host_memory().allocate(bytes);
+  }
+  void deallocate(void* data, std::size_t bytes) noexcept override {
+    host_memory().deallocate(data, bytes);
+  }
+};
+
+TEST(Executor, NamesTheLayerThatFindsNoMemory) {
+  if (probe_cuda().built) GTEST_SKIP() << "the kernels of CUDA are compiled for the device";
+  Filling memory;
+  Net net(zoo_graph("small_cnn", 8),
+          {.backend = Backend::kCuda, .dtype = DType::kF32, .memory = &memory});
+  memory.full = true;  // the first kernel that needs scratch memory is a norm's
+  try {
+    net.forward(Phase::kTrain);
+    ADD_FAILURE() << "no scratch memory was asked for";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Errc::kOutOfMemory);
+    EXPECT_THAT(e.what(), ::testing::MatchesRegex("layer [a-z0-9_.]+, forward: full"));
+  }
+}
+
 TEST(Executor, RefusesInputsThatDoNotFit) {
   Net net(zoo_graph("small_cnn", 8), {.batch = 2});
   const auto bind = [&](const Tensor& t) {

@@ -77,16 +77,26 @@ TEST(CudnnGraph, KeysTellApartWhatPlansDependOn) {
   const Shape x = {8, 9, 9, 16}, w = {16, 3, 3, 16};
   const CudnnConv a{
       .pass = ConvPass::kForward, .dtype = DType::kF32, .options = options, .x = x, .w = w, .y = x};
-  CudnnConv b = a;
-  EXPECT_EQ(a.key(), b.key());
-  b.alignment = 4;
-  EXPECT_NE(a.key(), b.key());
-  b = a;
-  b.dtype = DType::kBF16;
-  EXPECT_NE(a.key(), b.key());
-  b = a;
-  b.bias = true;
-  EXPECT_NE(a.key(), b.key());
+  CudnnConv aligned = a, bf16 = a, with_bias = a;
+  EXPECT_EQ(a.key(), aligned.key());
+  aligned.alignment = 4;
+  bf16.dtype = DType::kBF16;
+  with_bias.bias = true;
+  for (const CudnnConv& other : {aligned, bf16, with_bias}) EXPECT_NE(a.key(), other.key());
+}
+
+TEST(CudnnGraph, FilteredPlansAreRepeatable) {
+  const auto options = ConvOptions::same_sides(1, 1);
+  const Shape x = {64, 32, 32, 64}, w = {64, 3, 3, 64};
+  for (const ConvPass pass : kPasses) {
+    const CudnnConv problem{
+        .pass = pass, .dtype = DType::kBF16, .options = options, .x = x, .w = w, .y = x};
+    const auto any = cudnn_plans(h200(), problem, {}, 8);
+    const auto filtered = cudnn_plans(h200(), problem, {.deterministic = true}, 8);
+    for (const CudnnPlan& p : filtered) EXPECT_TRUE(p.repeatable);
+    EXPECT_FALSE(any.empty());
+    EXPECT_FALSE(filtered.empty());
+  }
 }
 
 TEST(CudnnGraph, SaysWhichCallFailed) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/rng.h"
+#include "tests/support/device.h"
 #include "tests/support/op_check.h"
 #include "tests/support/refused.h"
 
@@ -88,34 +89,61 @@ TEST(ImageTable, RefusesZeroStddev) {
   }));
 }
 
-// Every backend reads one table: the results are the same bits.
-TEST(U8ToFloat, MatchesReferenceBitForBit) {
-  Philox rng({.seed = 1});
-  const auto below = [&](std::uint32_t n) { return static_cast<std::int32_t>(rng.below(n)); };
-  const ImageTable table = image_table({0.49, 0.48, 0.45}, {0.25, 0.24, 0.26});
-  const Tensor x = pixels({9, 12, 10, 3}, 2);
+/// Nine images of 12 x 10, how each is moved, and what the reference makes of them as (9, h, w, 3).
+struct Nine {
+  ImageTable table = image_table({0.49, 0.48, 0.45}, {0.25, 0.24, 0.26});
+  Tensor x = pixels({9, 12, 10, 3}, 2);
   std::vector<ImageTransform> transforms;
-  for (int n = 0; n < 9; ++n) {
-    ImageTransform t{.top = below(9) - 4, .left = below(9) - 4, .flip = below(2)};
-    t.cut_y0 = below(12);
-    t.cut_y1 = t.cut_y0 + below(5);
-    t.cut_x0 = below(10);
-    t.cut_x1 = t.cut_x0 + below(5);
-    transforms.push_back(t);
+
+  Nine() {
+    Philox rng({.seed = 1});
+    const auto below = [&](std::uint32_t n) { return static_cast<std::int32_t>(rng.below(n)); };
+    for (int n = 0; n < 9; ++n) {
+      ImageTransform t{.top = below(9) - 4, .left = below(9) - 4, .flip = below(2)};
+      t.cut_y0 = below(12);
+      t.cut_y1 = t.cut_y0 + below(5);
+      t.cut_x0 = below(10);
+      t.cut_x1 = t.cut_x0 + below(5);
+      transforms.push_back(t);
+    }
   }
-  for (const Shape& s : {Shape{9, 12, 10, 3}, Shape{9, 8, 8, 3}, Shape{9, 1, 17, 3}}) {
+  [[nodiscard]] Tensor reference(const Shape& s) const {
     Context ref(Backend::kRef);
-    Tensor want = Tensor::allocate(host_memory(), s);
-    u8_to_float(ref, transforms, table, x, want);
+    Tensor y = Tensor::allocate(host_memory(), s);
+    u8_to_float(ref, transforms, table, x, y);
+    return y;
+  }
+};
+
+const Shape kNineShapes[] = {{9, 12, 10, 3}, {9, 8, 8, 3}, {9, 1, 17, 3}};
+
+// Every backend reads one table: the results are the same bits.
+TEST(U8ToFloat, OnTheHostEqualsReferenceBitForBit) {
+  const Nine nine;
+  for (const Shape& s : kNineShapes) {
     for (const int threads : {1, 2}) {
       GuardResource guard(host_memory());
       Context ctx(Backend::kCpu, threads, guard);
-      Tensor in = x.clone(guard), y = Tensor::allocate(guard, s);
+      Tensor in = nine.x.clone(guard), y = Tensor::allocate(guard, s);
       poison(y);
-      u8_to_float(ctx, transforms, table, in, y);
-      EXPECT_TRUE(same_bits(y, want)) << s << " threads " << threads;
+      u8_to_float(ctx, nine.transforms, nine.table, in, y);
+      EXPECT_TRUE(same_bits(y, nine.reference(s))) << s << " threads " << threads;
       EXPECT_TRUE(guard.intact()) << s;
     }
+  }
+}
+
+TEST(U8ToFloat, OnCudaMatchesReferenceBitForBit) {
+  const auto ctx = cuda_context();
+  GRAFT_SKIP_WITHOUT(ctx);
+  const Nine nine;
+  Tensor in = Tensor::allocate(ctx->memory(), nine.x.shape(), DType::kU8);
+  copy_from_host(*ctx, nine.x.data(), in);
+  for (const Shape& s : kNineShapes) {
+    Tensor y = Tensor::allocate(ctx->memory(), s), got = Tensor::allocate(host_memory(), s);
+    u8_to_float(*ctx, nine.transforms, nine.table, in, y);
+    copy_to_host(*ctx, y, got.data());
+    EXPECT_TRUE(same_bits(got, nine.reference(s))) << s;
   }
 }
 

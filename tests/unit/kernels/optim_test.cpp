@@ -2,9 +2,13 @@
 #include "kernels/api/optim.h"
 
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "kernels/api/reduce.h"
+#include "tests/support/device.h"
 #include "tests/support/op_check.h"
 #include "tests/support/refused.h"
 
@@ -131,6 +135,112 @@ TEST(AdamStep, CorrectsBiasByTheTrainersClock) {
   EXPECT_NEAR(moved(1), 1, 1e-12);
   const double step3 = 0.1 / (1 - std::pow(0.9, 3)) / std::sqrt(0.001 / (1 - std::pow(0.999, 3)));
   EXPECT_NEAR(moved(3), step3, 1e-12);
+}
+
+/// f32 numbers on the device of a context, and back.
+struct OnDevice {
+  Context& ctx;
+  Tensor put(const Tensor& f64_values) {
+    const Tensor host = converted(f64_values, DType::kF32, host_memory());
+    Tensor t = Tensor::allocate(ctx.memory(), host.shape());
+    copy_from_host(ctx, host.data(), t);
+    return t;
+  }
+  Tensor put(const UpdateControl& control) {
+    Tensor t = Tensor::allocate(ctx.memory(), {sizeof control}, DType::kU8);
+    copy_from_host(ctx, &control, t);
+    return t;
+  }
+  Tensor get(const Tensor& t) {
+    Tensor host = Tensor::allocate(host_memory(), t.shape(), t.dtype());
+    copy_to_host(ctx, t, host.data());
+    return host;
+  }
+  UpdateControl get_control(const Tensor& t) {
+    UpdateControl control;
+    copy_to_host(ctx, t, &control);
+    return control;
+  }
+};
+
+const UpdateControl* at(const Tensor& t) { return static_cast<const UpdateControl*>(t.data()); }
+
+// What the device reads makes the same bits as what the host hands over; unless it says no.
+TEST(OptimUnderControl, SgdMatchesReferenceOfTheHost) {
+  const auto ctx = cuda_context();
+  GRAFT_SKIP_WITHOUT(ctx);
+  OnDevice on{*ctx};
+  for (const std::int64_t n : {37, 4096}) {
+    SgdOptions o{.lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+    const Tensor g = on.put(normal({n}, 2));
+    Tensor w = on.put(normal({n}, 1)), v = on.put(normal({n}, 3));
+    Tensor w2 = on.put(normal({n}, 1)), v2 = on.put(normal({n}, 3));
+    sgd_step(*ctx, o, g, w, v);
+    UpdateControl control = update_control(o);
+    const Tensor yes = on.put(control);
+    control.go = 0;
+    const Tensor no = on.put(control);
+    o.lr = 1e9;  // not what counts
+    o.control = at(no);
+    sgd_step(*ctx, o, g, w2, v2);
+    EXPECT_TRUE(same_bits(on.get(w2), converted(normal({n}, 1), DType::kF32, host_memory())));
+    o.control = at(yes);
+    sgd_step(*ctx, o, g, w2, v2);
+    EXPECT_TRUE(same_bits(on.get(w), on.get(w2))) << n;
+    EXPECT_TRUE(same_bits(on.get(v), on.get(v2))) << n;
+  }
+}
+
+TEST(OptimUnderControl, AdamMatchesReferenceOfTheHost) {
+  const auto ctx = cuda_context();
+  GRAFT_SKIP_WITHOUT(ctx);
+  OnDevice on{*ctx};
+  AdamOptions o{.lr = 1e-2, .weight_decay = 1e-2, .decoupled = true};
+  const Tensor g = on.put(normal({100}, 2)), zero = full({100}, 0);
+  Tensor w = on.put(normal({100}, 1)), m = on.put(zero), v = on.put(zero);
+  Tensor w2 = on.put(normal({100}, 1)), m2 = on.put(zero), v2 = on.put(zero);
+  for (int step = 1; step <= 3; ++step) {
+    const Tensor control = on.put(update_control(o, step));
+    AdamOptions by_control = o;
+    by_control.lr = 0;
+    by_control.control = at(control);
+    adam_step(*ctx, o, step, g, w, m, v);
+    adam_step(*ctx, by_control, 1, g, w2, m2, v2);
+  }
+  EXPECT_TRUE(same_bits(on.get(w), on.get(w2)));
+}
+
+TEST(JudgeUpdate, MatchesReferenceSumAndFindsWhatIsNotFinite) {
+  const auto ctx = cuda_context();
+  GRAFT_SKIP_WITHOUT(ctx);
+  OnDevice on{*ctx};
+  for (const std::int64_t n : {1, 1000, 100003}) {
+    const Tensor g = on.put(normal({n}, 1)), loss = on.put(normal({70}, 2));
+    Tensor control = on.put(UpdateControl{.lr = 0.5F, .go = 0});
+    judge_update(*ctx, loss, g, control);
+    EXPECT_EQ(on.get_control(control).sum_squares, sum_squares(*ctx, g)) << n;
+    EXPECT_EQ(on.get_control(control).go, 1) << n;
+    EXPECT_EQ(on.get_control(control).lr, 0.5F) << n;
+  }
+  for (const double bad :
+       {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    for (const bool in_loss : {true, false}) {
+      Tensor loss = normal({70}, 2), g = normal({500}, 1);
+      (in_loss ? loss : g).ptr<double>()[69] = bad;
+      Tensor control = on.put(UpdateControl{});
+      judge_update(*ctx, on.put(loss), on.put(g), control);
+      EXPECT_EQ(on.get_control(control).go, 0) << bad << " in loss " << in_loss;
+    }
+  }
+}
+
+TEST(Optim, RefusesAControlWhereThereIsNoDevice) {
+  Context ctx(Backend::kCpu);
+  const UpdateControl control;
+  Tensor g = Tensor::zeros(host_memory(), {4}), w = Tensor::zeros(host_memory(), {4}),
+         v = Tensor::zeros(host_memory(), {4});
+  EXPECT_TRUE(refused("sgd_step", "takes no UpdateControl",
+                      [&] { sgd_step(ctx, {.control = &control}, g, w, v); }));
 }
 
 TEST(Optim, RefusesWrongArguments) {

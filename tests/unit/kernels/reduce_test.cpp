@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/device.h"
 #include "tests/support/refused.h"
 #include "tests/support/tensors.h"
 
@@ -14,7 +15,21 @@ namespace {
 
 using namespace graft::testing;
 
-TEST(SumSquares, MatchesReference) {
+TEST(SumSquares, OnCudaMatchesReference) {
+  const auto ctx = cuda_context();
+  GRAFT_SKIP_WITHOUT(ctx);
+  for (const std::int64_t n : {1, 7, 16, 1000, 100003}) {
+    const Tensor x = normal({n}, 1);
+    Context ref(Backend::kRef);
+    const double want = sum_squares(ref, x);
+    const Tensor f32 = converted(x, DType::kF32, host_memory());
+    Tensor there = Tensor::allocate(ctx->memory(), {n});
+    copy_from_host(*ctx, f32.data(), there);
+    EXPECT_NEAR(sum_squares(*ctx, there), want, 1e-12 * want) << n;
+  }
+}
+
+TEST(SumSquares, OnTheHostEqualsReference) {
   for (const std::int64_t n : {1, 7, 16, 1000, 100003}) {
     const Tensor x = normal({n}, 1);
     Context ref(Backend::kRef);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device's choice of rows (kernels/api/select.h), run on the host, is the sampler's.
+// The device's choice of rows (kernels/api/select.h) is the sampler's. Without CUDA the kernels run
+// on the host.
 #include <algorithm>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "engine/core/rng.h"
-#include "engine/device/cuda_device.h"
 #include "kernels/api/select.h"
 #include "sampler/select/selective_backprop.h"
+#include "tests/support/device.h"
 #include "tests/unit/sampler/stream.h"
 
 namespace graft {
@@ -18,8 +19,10 @@ constexpr std::uint64_t kSeed = 5;
 constexpr std::uint32_t kEpoch = 3;
 
 template <class T>
-Tensor tensor_of(std::vector<T>& values) {
-  return Tensor::borrow(values.data(), {std::ssize(values)}, kDtypeOf<T>);
+Tensor tensor_of(Context& ctx, const std::vector<T>& values) {
+  Tensor t = Tensor::allocate(ctx.memory(), {std::ssize(values)}, kDtypeOf<T>);
+  copy_from_host(ctx, values.data(), t);
+  return t;
 }
 
 /// Table of draw_threshold(P) by halves, as the host makes it for a window of `size`; without
@@ -35,11 +38,10 @@ std::vector<std::int32_t> thresholds(const SelectiveBackpropOptions& o, std::int
   return table;
 }
 
-void expect_same_rows(const SelectiveBackpropOptions& o, std::int64_t slice_size) {
+void expect_same_rows(Context& ctx, const SelectiveBackpropOptions& o, std::int64_t slice_size) {
   SelectiveBackprop sampler(o);
   sampler.before_epoch({.epoch = 100, .epochs = 200, .examples = 1000, .u = {}});
-  Context ctx(CudaOnHost{}, host_memory());
-  kernels::LossWindow window{Tensor::zeros(host_memory(), {o.history})};
+  kernels::LossWindow window{Tensor::allocate(ctx.memory(), {o.history})};
   Philox rng({.seed = 9, .purpose = RngPurpose::kTest});
   const std::vector<std::uint32_t> epochs(static_cast<std::size_t>(slice_size), kEpoch);
   std::size_t chosen = 0, seen = 0;
@@ -47,17 +49,19 @@ void expect_same_rows(const SelectiveBackpropOptions& o, std::int64_t slice_size
     testing::Slice s = testing::make_slice(kSeed, kEpoch, first, slice_size);
     for (float& loss : s.losses) loss = static_cast<float>(rng.below(64)) / 16;  // many are equal
     const Selection want = sampler.select(s.view());
-    auto table = thresholds(o, std::min(window.size + slice_size, o.history));
+    const auto table = thresholds(o, std::min(window.size + slice_size, o.history));
     std::vector<std::int32_t> rows(static_cast<std::size_t>(slice_size), -1), count(1, -1);
-    Tensor rows_tensor = tensor_of(rows), count_tensor = tensor_of(count);
+    Tensor rows_tensor = tensor_of(ctx, rows), count_tensor = tensor_of(ctx, count);
     kernels::select_by_percentile(ctx,
                                   {.tie = static_cast<int>(o.tie),
                                    .include_self = o.include_self,
                                    .seed = kSeed,
                                    .example = s.ids,
                                    .epoch = epochs},
-                                  tensor_of(s.losses), tensor_of(table), window, rows_tensor,
-                                  count_tensor);
+                                  tensor_of(ctx, s.losses), tensor_of(ctx, table), window,
+                                  rows_tensor, count_tensor);
+    copy_to_host(ctx, rows_tensor, rows.data());
+    copy_to_host(ctx, count_tensor, count.data());
     ASSERT_EQ(count[0], std::ssize(want.rows)) << "slice from " << first;
     rows.resize(want.rows.size());
     EXPECT_EQ(rows, want.rows) << "slice from " << first;
@@ -69,28 +73,51 @@ void expect_same_rows(const SelectiveBackpropOptions& o, std::int64_t slice_size
 }
 
 TEST(DeviceSelection, ChoosesTheRowsOfTheSampler) {
-  if (probe_cuda().built) GTEST_SKIP() << "the kernels of CUDA are compiled for the device";
+  const auto ctx = testing::cuda_context();
+  GRAFT_SKIP_WITHOUT(ctx);
   for (const Ties tie : {Ties::kStrict, Ties::kMid, Ties::kWeak}) {
     for (const bool include_self : {true, false}) {
       SelectiveBackpropOptions o = SelectiveBackpropOptions::standard();
       o.history = 300;  // fills in the third slice, then wraps
       o.tie = tie;
       o.include_self = include_self;
-      expect_same_rows(o, 128);
+      expect_same_rows(*ctx, o, 128);
     }
   }
-  expect_same_rows(SelectiveBackpropOptions::standard(), 37);
+  expect_same_rows(*ctx, SelectiveBackpropOptions::standard(), 37);
+}
+
+TEST(DeviceSelection, TheSamplersRuleIsTheTableOfAFullWindow) {
+  SelectiveBackpropOptions o = SelectiveBackpropOptions::standard();
+  o.history = 40;
+  for (const bool include_self : {true, false}) {
+    o.include_self = include_self;
+    SelectiveBackprop sampler(o);
+    sampler.before_epoch({.epoch = 5, .epochs = 9, .examples = 100, .u = {}});
+    EXPECT_FALSE(sampler.percentile_rule()) << "the window is not full";
+    (void)sampler.select(testing::make_slice(kSeed, kEpoch, 0, 40).view());
+    const auto rule = sampler.percentile_rule();
+    ASSERT_TRUE(rule);
+    EXPECT_EQ(rule->tie, 1);
+    EXPECT_EQ(rule->include_self, include_self);
+    std::vector<std::int32_t> table;
+    for (const double p : rule->probability) {
+      table.push_back(static_cast<std::int32_t>(kernels::draw_threshold(p)));
+    }
+    EXPECT_EQ(table, thresholds(o, 40));
+    sampler.before_epoch({.epoch = 0, .epochs = 9, .examples = 100, .u = {}});
+    EXPECT_FALSE(sampler.percentile_rule()) << "priming";
+  }
 }
 
 TEST(DeviceSelection, RefusesWhatDoesNotFit) {
   Context ctx(Backend::kRef);
-  std::vector<float> loss(8);
-  std::vector<std::int32_t> table(9), rows(8), count(1);
+  const Tensor loss = Tensor::zeros(host_memory(), {8});
+  const Tensor table = Tensor::zeros(host_memory(), {9}, DType::kI32);
   kernels::LossWindow window{Tensor::zeros(host_memory(), {4})};
-  Tensor r = tensor_of(rows), c = tensor_of(count);
-  EXPECT_THROW(
-      kernels::select_by_percentile(ctx, {}, tensor_of(loss), tensor_of(table), window, r, c),
-      Error);
+  Tensor rows = Tensor::zeros(host_memory(), {8}, DType::kI32);
+  Tensor count = Tensor::zeros(host_memory(), {1}, DType::kI32);
+  EXPECT_THROW(kernels::select_by_percentile(ctx, {}, loss, table, window, rows, count), Error);
 }
 
 TEST(DeviceSelection, ThresholdsCompareAsUniformsDo) {
