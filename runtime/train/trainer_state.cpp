@@ -146,12 +146,13 @@ void Trainer::save_checkpoint() {
   for (const auto& [key, values] : sampler.arrays) extra.arrays["sampler." + key] = values;
   if (ledger_) ledger_->save(extra.arrays);
   if (schedule_) extra.state["priority_schedule"] = schedule_->state();
-  if (cheap_) extra.state["cheap_selection"] = cheap_->state(extra.arrays);
   if (pipeline_) {
     auto ahead = pipeline_->state();
     extra.state["pipeline"] = ahead.meta;
     extra.arrays.merge(ahead.arrays);
   }
+  // After the pipeline's, which waits for its thread: that thread changes this state.
+  if (cheap_) extra.state["cheap_selection"] = cheap_->state(extra.arrays);
   checkpoints_->save(*network_, extra, step_->counters().candidates);
   saved_at_ = Clock::now();
   saved_update_ = step_->counters().updates;
