@@ -4,6 +4,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/int8_types.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/pool_geometry.h"
 #include "kernels/cpu/scratch.h"
 
 namespace graft::kernels::cpu {
@@ -22,19 +23,6 @@ void run_rows(Context& ctx, const Tensor& x, Tensor& y, simd::Int8ScaleShift a, 
     part.y = bytes_at(y, begin * a.width);
     simd::int8().scale_shift(part, end - begin);
   });
-}
-
-simd::PoolGeometry geometry(const PoolOptions& o, const Shape& x, const Shape& y) {
-  return {.h = x[1],
-          .w = x[2],
-          .c = x[3],
-          .p = y[1],
-          .q = y[2],
-          .window = o.window,
-          .stride = o.stride,
-          .pad = o.pad,
-          .pad_end = o.trailing_pad(),
-          .count_include_pad = o.count_include_pad};
 }
 
 /// y = narrow(x * scale), without channels.
@@ -94,14 +82,14 @@ void scale_shift_fwd(Context& ctx, const ScaleShiftOptions& o, const Tensor& x, 
 }
 
 void max_pool_int8_fwd(Context& ctx, const PoolOptions& o, const Tensor& x, Tensor& y) {
-  const simd::PoolGeometry g = geometry(o, x.shape(), y.shape());
+  const simd::PoolGeometry g = pool_geometry(o, x.shape(), y.shape());
   parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
     simd::int8().max_pool(g, x.data(), y.data(), x.dtype() == DType::kI8, begin, end);
   });
 }
 
 void avg_pool_int8_fwd(Context& ctx, const PoolOptions& o, const Tensor& x, Tensor& y) {
-  const simd::PoolGeometry g = geometry(o, x.shape(), y.shape());
+  const simd::PoolGeometry g = pool_geometry(o, x.shape(), y.shape());
   Scratch scratch;
   const auto columns = scratch.array<std::uint16_t>(ctx.threads() * g.w * g.c);
   scratch.open(ctx);

@@ -3,23 +3,10 @@
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd/simd.h"
+#include "kernels/cpu/pool_geometry.h"
 
 namespace graft::kernels::cpu {
 namespace {
-
-simd::PoolGeometry geometry(const PoolOptions& o, const Shape& x, const Shape& y) {
-  return {.h = x[1],
-          .w = x[2],
-          .c = x[3],
-          .p = y[1],
-          .q = y[2],
-          .window = o.window,
-          .stride = o.stride,
-          .pad = o.pad,
-          .pad_end = o.trailing_pad(),
-          .count_include_pad = o.count_include_pad};
-}
 
 /// Windows overlap within an example, so examples are what threads share.
 template <class F>
@@ -39,7 +26,7 @@ void for_examples(Context& ctx, GradMode mode, Tensor& dx, const F& add) {
 
 void max_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y,
                   Tensor& index) {
-  const auto g = geometry(options, x.shape(), y.shape());
+  const auto g = pool_geometry(options, x.shape(), y.shape());
   const auto* xs = x.ptr<const float>();
   auto* ys = y.ptr<float>();
   auto* places = index.ptr<std::uint8_t>();
@@ -50,7 +37,7 @@ void max_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Ten
 
 void max_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, const Tensor& index,
                   GradMode mode, Tensor& dx) {
-  const auto g = geometry(options, dx.shape(), dy.shape());
+  const auto g = pool_geometry(options, dx.shape(), dy.shape());
   for_examples(ctx, mode, dx, [&](std::int64_t begin, std::int64_t end) {
     simd::pool().max_bwd(g, dy.ptr<const float>(), index.ptr<const std::uint8_t>(), dx.ptr<float>(),
                          begin, end);
@@ -58,7 +45,7 @@ void max_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, co
 }
 
 void avg_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y) {
-  const auto g = geometry(options, x.shape(), y.shape());
+  const auto g = pool_geometry(options, x.shape(), y.shape());
   const auto* xs = x.ptr<const float>();
   auto* ys = y.ptr<float>();
   parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
@@ -68,7 +55,7 @@ void avg_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Ten
 
 void avg_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, GradMode mode,
                   Tensor& dx) {
-  const auto g = geometry(options, dx.shape(), dy.shape());
+  const auto g = pool_geometry(options, dx.shape(), dy.shape());
   for_examples(ctx, mode, dx, [&](std::int64_t begin, std::int64_t end) {
     simd::pool().avg_bwd(g, dy.ptr<const float>(), dx.ptr<float>(), begin, end);
   });
