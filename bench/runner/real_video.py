@@ -150,7 +150,7 @@ def main():
     everyone = len(highway.APPS)
     wanted = sorted({(everyone, b) for b in args.budgets} | {(n, args.budget) for n in args.sizes} | {(everyone, args.budget)})
     points = [bench.point(s, n, b) for n, b in wanted for s in SCHEDULES]
-    packages = [json.loads(bench.graft("package", "inspect", p, "--json")) for p in bench.packages]
+    packages = [{**json.loads(bench.graft("package", "inspect", p, "--json")), "file": p.name} for p in bench.packages]
     parts = {name: "-".join(map(str, getattr(highway, name.upper()))) for name in ("fit", "judge", "held_out")}
     results = {"parts": "fine-tuned on the frames {fit}, chosen and measured on {judge}, judged here on {held_out}".format(**parts),
                "forward_ms": bench.forward_ms, "fps": highway.FPS, "starts": args.starts, "budget": args.budget,
