@@ -8,6 +8,7 @@
 #include "engine/core/error.h"
 #include "engine/core/log.h"
 #include "engine/core/text.h"
+#include "engine/device/thread_budget.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/schedule_options.h"
 #include "runtime/cli/sink_credentials.h"
@@ -101,7 +102,9 @@ int run_run(const RunArgs& args) {
   // much of the memory would lie in holes.
   ::mallopt(M_ARENA_MAX, 2);
   const StopSignal signal;
-  run::Runner runner(options_of(args), StopSignal::requested);
+  const run::RunnerOptions options = options_of(args);
+  ThreadBudget::process().set(options.threads);
+  run::Runner runner(options, StopSignal::requested);
   std::vector<std::unique_ptr<events::Publisher>> publishers;
   for (const std::string& address : args.sinks) {
     auto sink = events::make_sink(address, sink_credentials());

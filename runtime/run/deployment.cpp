@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "engine/device/thread_budget.h"
+
 namespace graft::run {
 namespace {
 
@@ -26,15 +28,7 @@ Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
   GRAFT_CHECK_EQ(apps_.size(), schedule_.apps.size(), "deployment: applications");
   if (apps_.empty()) return;
   set_rows();
-  BaseModels bases(options.bases);
-  if (sharing_) {
-    trees_.push_back(std::make_unique<TreeRunner>(ctx_, tree_apps(), bases));
-  } else {
-    for (TreeApp& app : tree_apps()) {
-      trees_.push_back(
-          std::make_unique<TreeRunner>(ctx_, std::vector<TreeApp>{std::move(app)}, bases));
-    }
-  }
+  plant_trees(options.bases);
   const data::Preprocess& p = trees_.front()->preprocess();
   for (const auto& tree : trees_) {
     if (tree->preprocess() == p) continue;
@@ -44,6 +38,20 @@ Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
   const auto rows = static_cast<std::int64_t>(views_.size());
   images_ = Tensor::allocate(ctx_.memory(), {rows, p.height, p.width, ImageU8::kChannels});
   list_nodes();
+}
+
+void Deployment::plant_trees(const std::filesystem::path& where) {
+  BaseModels bases(where);
+  ThreadBudget::Lease lease(ThreadBudget::process(), ctx_.threads());
+  const auto plant = [&](std::vector<TreeApp> apps) {
+    trees_.push_back(
+        std::make_unique<TreeRunner>(ctx_, std::move(apps), bases, [&lease] { lease.give_way(); }));
+  };
+  if (sharing_) {
+    plant(tree_apps());
+    return;
+  }
+  for (TreeApp& app : tree_apps()) plant({std::move(app)});
 }
 
 void Deployment::set_rows() {
@@ -71,6 +79,7 @@ void Deployment::start_after(std::int64_t index) {
 
 std::span<const AppResult> Deployment::run(const ImageU8& image,
                                            std::span<const std::uint8_t> due) {
+  const ThreadBudget::Lease lease(ThreadBudget::process(), ctx_.threads());
   const data::Preprocess& p = trees_.front()->preprocess();
   const auto pixels = static_cast<std::size_t>(images_.numel()) / views_.size();
   for (std::size_t row = 0; row < views_.size(); ++row) {

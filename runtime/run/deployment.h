@@ -24,9 +24,10 @@ struct DeploymentOptions {
 };
 
 /// A schedule with the networks that it needs in memory, warm. Applications with the same view of
-/// the picture share its stem; other views are other rows of one batch. Has a context, and so a
-/// thread budget, of its own: the thread that runs it need not be the one that built it. Not
-/// thread-safe.
+/// the picture share its stem; other views are other rows of one batch. Its threads come out of
+/// ThreadBudget::process(): while one is built and another runs, they take turns, and the building
+/// stops for a frame between two layers. Has a context of its own: the thread that runs it need not
+/// be the one that built it. Not thread-safe.
 class Deployment {
  public:
   /// One application of `apps` for each of `schedule`, in its order; may be none. Throws as
@@ -60,6 +61,7 @@ class Deployment {
  private:
   [[nodiscard]] std::vector<TreeApp> tree_apps() const;
   void set_rows();
+  void plant_trees(const std::filesystem::path& bases);
   void list_nodes();
 
   Context ctx_;

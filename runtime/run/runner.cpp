@@ -6,10 +6,10 @@
 #include <utility>
 
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include "engine/core/log.h"
 #include "engine/core/text.h"
+#include "engine/device/thread_budget.h"
 #include "runtime/run/costs.h"
 #include "runtime/run/plan.h"
 
@@ -18,17 +18,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{100};
 
-/// Does `work` in a thread of its own that gives way to the others, and waits for it. Its OpenMP
-/// threads end with it.
+/// Does `work` in a thread of its own and waits for it: its OpenMP threads end with it.
 template <class F>
-auto beside(F work) {
-  return std::async(std::launch::async,
-                    [&work] {
-                      constexpr int kNice = 10;
-                      ::setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone, on Linux
-                      return work();
-                    })
-      .get();
+auto beside(const F& work) {
+  return std::async(std::launch::async, work).get();
 }
 
 video::OpenSource opener(const RunnerOptions& options) {
@@ -159,7 +152,8 @@ Schedule Runner::schedule(std::span<const RunApp> apps) {
     CostModel costs = beside([&] {
       Context ctx(Backend::kCpu, options_.threads);
       BaseModels bases(options_.bases);
-      return measure_costs(ctx, *apps.front().package, bases);
+      ThreadBudget::Lease lease(ThreadBudget::process(), options_.threads);
+      return measure_costs(ctx, *apps.front().package, bases, [&lease] { lease.give_way(); });
     });
     log::info("costs measured: {:.3f} ms a frame for the whole network, {} threads", costs.total(),
               options_.threads);
