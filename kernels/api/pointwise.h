@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Element-wise operators and moves of channels. All deterministic, bound by memory.
+// Element-wise operators and moves of channels. All deterministic, bound by memory. On
+// Backend::kCpu activation_fwd, add_fwd, concat_fwd and subsample_pad_fwd take bf16 as well.
 #pragma once
 
 #include <cstdint>
