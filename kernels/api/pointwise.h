@@ -43,6 +43,7 @@ struct DropoutKeys {
   std::uint32_t layer = 0;                ///< below 4096
   std::span<const std::uint32_t> epoch;   ///< one a row
   std::span<const std::int64_t> example;  ///< one a row
+  bool on_device = false;  ///< the spans lie on the context's device; on Backend::kCuda only
 };
 /// Row elements: at most 2^22. Word j of Philox block (layer << 20 | i/4) decides element i =
 /// 4*block+j: kept where to_unit_float(word) >= p.

@@ -198,6 +198,8 @@ void dropout(Context& ctx, double p, const DropoutKeys& keys, const Tensor& x, T
                "rows have at most ", kMaxDropoutRow, " elements, got ", x.shape());
   door.require(keys.layer < kMaxDropoutLayer, "layer must be below ", kMaxDropoutLayer, ", got ",
                keys.layer);
+  door.require(!keys.on_device || ctx.backend() == Backend::kCuda,
+               "keys on a device, but the context is of ", name(ctx.backend()));
   const auto n_rows = static_cast<std::size_t>(x.shape()[0]);
   door.require(keys.epoch.size() == n_rows && keys.example.size() == n_rows, "expects ", n_rows,
                " epochs and example ids, got ", keys.epoch.size(), " and ", keys.example.size());

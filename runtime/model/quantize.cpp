@@ -8,7 +8,6 @@
 
 #include "engine/core/log.h"
 #include "graph/exec/param_derivation.h"
-#include "graph/plan/int8.h"
 #include "runtime/model/drawn_images.h"
 
 namespace graft {
@@ -170,12 +169,25 @@ double points_lost(const Score& score, const Score& f32) {
 
 Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
                 CalibrationMethod method, std::vector<std::string> floating) {
-  const Int8Graph form = int8_form(model.inference_graph(), floating);
+  const auto scale_of = [&](const Int8Graph::Value& value) {
+    float range = 0;
+    for (const std::string& node : value.nodes) {
+      range = std::max(range, calibration.of(node).range(method, static_cast<int>(value.levels)));
+    }
+    return range > 0 ? range / value.levels : 1;
+  };
+  return make_int8(ctx, model,
+                   {.method = std::string(name(method)),
+                    .floating = std::move(floating),
+                    .calibration = std::to_string(calibration.images()) + " images"},
+                   scale_of);
+}
+
+Model make_int8(Context& ctx, Model& model, Quantization quantization,
+                const std::function<float(const Int8Graph::Value&)>& scale_of) {
+  const Int8Graph form = int8_form(model.inference_graph(), quantization.floating);
   ModelHeader header = model.header();
-  header.quantization =
-      Quantization{.method = std::string(name(method)),
-                   .floating = std::move(floating),
-                   .calibration = std::to_string(calibration.images()) + " images"};
+  header.quantization = std::move(quantization);
   Model out(ctx, std::move(header));
   ParamDerivation(form.derived, model.inference_net().params(), out.params()).run(ctx);
   for (const auto& e : out.params().entries()) {
@@ -184,13 +196,8 @@ Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
     if (of_value) *e.value.ptr<float>() = 1;
   }
   for (const Int8Graph::Scale& scale : form.scales) {
-    const Int8Graph::Value& value = form.values[scale.value];
-    float range = 0;
-    for (const std::string& node : value.nodes) {
-      range = std::max(range, calibration.of(node).range(method, static_cast<int>(value.levels)));
-    }
     const ParamId id = out.params().find(scale.param);
-    *out.params().entry(id).value.ptr<float>() = range > 0 ? range / value.levels : 1;
+    *out.params().entry(id).value.ptr<float>() = scale_of(form.values[scale.value]);
   }
   out.params().bump_version();
   return out;

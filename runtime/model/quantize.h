@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "graph/plan/int8.h"
 #include "runtime/model/calibration.h"
 #include "runtime/model/score.h"
 
@@ -50,6 +52,10 @@ void check_classifies(const Model& model, std::string_view to);
 /// `model` in 8 bits, ranges by `method`, the layers `floating` in f32.
 [[nodiscard]] Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
                               CalibrationMethod method, std::vector<std::string> floating);
+
+/// Likewise, each value with the scale that `scale_of` gives.
+[[nodiscard]] Model make_int8(Context& ctx, Model& model, Quantization quantization,
+                              const std::function<float(const Int8Graph::Value&)>& scale_of);
 
 /// Calibrates on one set and measures on another: every method with all layers in 8 bits, then,
 /// with the best, each layer alone; while more than half of the gate is lost, the layers that cost
