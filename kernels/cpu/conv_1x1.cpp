@@ -109,7 +109,7 @@ void conv_1x1_fused_fwd(Context& ctx, const ConvOptions& options, Activation act
   struct Packed;  // the tag of the weights kept here
   const auto& loops = *simd::conv_1x1();
   const std::int64_t c = x.shape()[3], k = y.shape()[3];
-  const simd::Conv1x1Geometry g = {.rows = y.numel() / k, .c = c, .k = k};
+  const simd::Conv1x1Geometry g = {.rows = y.numel() / k, .c = c, .k = k, .threads = ctx.threads()};
   const std::int64_t floats = loops.packed_floats(g);
   Scratch scratch;
   const auto temporary = scratch.array<float>(w_version == 0 ? floats : 0);
