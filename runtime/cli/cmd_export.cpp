@@ -19,6 +19,11 @@ struct ExportArgs {
 int run(const ExportArgs& args) {
   Context ctx(Backend::kCpu);
   const Model model = Model::load(ctx, args.model);
+  if (model.header().bf16) {
+    fail(
+        Errc::kUnsupported, args.model,
+        " is a bf16 model, which is not written as ONNX; export the f32 model that it was made of");
+  }
   const std::string bytes =
       onnx::export_model(ctx, stored_graph(model.header()), model.params(), {.opset = args.opset});
   atomic_write(args.onnx, bytes);

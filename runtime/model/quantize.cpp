@@ -14,19 +14,8 @@ namespace graft {
 namespace {
 
 void check_model(Model& model) {
-  if (model.header().quantization) {
-    fail(Errc::kUsage, "the model is int8 already; quantize the f32 model that it was made of");
-  }
-  if (!model.header().classifies()) {
-    fail(Errc::kUnsupported,
-         "the model is a feature extractor; what int8 costs is measured on the "
-         "classes of a classifier");
-  }
-  if (!model.header().folds) {
-    fail(Errc::kUnsupported,
-         "the model runs as written, since folding its batch norms moved its outputs too far; "
-         "int8 needs them folded");
-  }
+  check_reducible(model, "int8");
+  check_classifies(model, "int8");
   if (int8_layers(model.inference_graph()).empty()) {
     fail(Errc::kUnsupported,
          "the model has no layer with an 8-bit form: a dense convolution, or a depthwise one of "
@@ -160,6 +149,25 @@ class Quantizer {
 };
 
 }  // namespace
+
+void check_reducible(const Model& model, std::string_view to) {
+  const DType arithmetic = model.header().arithmetic();
+  if (arithmetic != DType::kF32) {
+    fail(Errc::kUsage, "the model is ", arithmetic_name(arithmetic),
+         " already; quantize the f32 model that it was made of");
+  }
+  if (!model.header().folds) {
+    fail(Errc::kUnsupported,
+         "the model runs as written, since folding its batch norms moved its outputs too far; ", to,
+         " needs them folded");
+  }
+}
+
+void check_classifies(const Model& model, std::string_view to) {
+  if (model.header().classifies()) return;
+  fail(Errc::kUnsupported, "the model is a feature extractor; what ", to,
+       " costs is measured on the classes of a classifier");
+}
 
 double points_lost(const Score& score, const Score& f32) {
   constexpr double kAll = 100;

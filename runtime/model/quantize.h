@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/plan/int8.h"
@@ -36,6 +37,13 @@ struct QuantizeReport {
   std::vector<MethodReport> methods;
   std::vector<LayerReport> layers;  ///< those that have an 8-bit form, in node order
 };
+
+/// Throws unless `model` has a form in less precision, `to` for messages: Error(kUsage) for one
+/// that is such a form, Error(kUnsupported) for one that runs as written.
+void check_reducible(const Model& model, std::string_view to);
+
+/// Throws Error(kUnsupported) for a feature extractor.
+void check_classifies(const Model& model, std::string_view to);
 
 /// Percentage points that are lost: of top-1, or, without labels, all images whose first class
 /// changes.

@@ -8,31 +8,19 @@
 
 #include "engine/io/file.h"
 #include "graph/plan/int8.h"
-#include "runtime/model/drawn_images.h"
 #include "tests/support/fails_with.h"
 #include "tests/support/temp_folder.h"
+#include "tests/unit/runtime_model/drawn_set.h"
 #include "tests/unit/runtime_model/small_model.h"
 
 namespace graft {
 namespace {
 
 using testing::drawn_model;
+using testing::drawn_set;
 using testing::fails_with;
+using testing::labelled_by;
 using testing::TempFolder;
-
-ImageSet drawn_set(int side, int count) {
-  return {.source = "drawn", .images = drawn_images(side, side, count), .labels = {}};
-}
-
-/// The set with the model's own answers as labels.
-ImageSet labelled_by(Context& ctx, Model& model, ImageSet set) {
-  const Outputs y = outputs_on(ctx, model, set, set.size());
-  for (std::int64_t i = 0; i < y.images(); ++i) {
-    set.labels.push_back(
-        static_cast<int>(std::max_element(y.row(i), y.row(i) + y.width) - y.row(i)));
-  }
-  return set;
-}
 
 std::size_t count_kind(const Graph& graph, std::string_view kind) {
   std::size_t n = 0;
