@@ -143,8 +143,8 @@ class Model {
   std::vector<float> values_;  // of the last run
 };
 
-/// Throws Error(kModel), naming `source`, for a model of less precision: others take its weights for
-/// those of its graph as written.
+/// Throws Error(kModel), naming `source`, for a model of less precision: others take its weights
+/// for those of its graph as written.
 void require_f32(const Model& model, const std::string& source);
 
 }  // namespace graft
