@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times the forward of one slice: in training, in evaluation as the training graph does it, in the
-// folded f32 form and in int8. The four take turns. A pass counts as the sum of the best times that
-// each of its nodes had in --runs: on a machine that others use, a whole pass is rarely
-// undisturbed, a node is. One JSON line a network and thread count.
+// folded f32 form, in int8 and, where the processor has it, in bf16. They take turns. A pass counts
+// as the sum of the best times that each of its nodes had in --runs: on a machine that others use,
+// a whole pass is rarely undisturbed, a node is. One JSON line a network and thread count.
 #include <algorithm>
 #include <chrono>
 #include <functional>
 #include <iostream>
 #include <map>
+#include <memory>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "engine/core/rng.h"
 #include "engine/io/json.h"
 #include "graph/plan/fuse.h"
+#include "kernels/api/backend_info.h"
 #include "models/spec/model_spec.h"
 #include "runtime/train/cheap_scorer.h"
 #include "runtime/train/network.h"
@@ -77,6 +79,12 @@ class Bench {
         f32_(ctx_, network_.graph(), network_.params(), {.max_batch = batch}),
         int8_(ctx_, network_.graph(), network_.params(),
               {.dtype = SelectDType::kInt8, .max_batch = batch, .calibrate_every = 1 << 20}),
+        bf16_(graft::kernels::why_not_fast(graft::DType::kBF16) != nullptr
+                  ? nullptr
+                  : std::make_unique<CheapScorer>(
+                        ctx_, network_.graph(), network_.params(),
+                        graft::train::CheapScorerOptions{.dtype = SelectDType::kBF16,
+                                                         .max_batch = batch})),
         x_(Tensor::allocate(ctx_.memory(), {batch, 32, 32, 3})),
         y_(Tensor::allocate(ctx_.memory(), {batch}, graft::DType::kI32)),
         loss_(static_cast<std::size_t>(batch)),
@@ -105,9 +113,11 @@ class Bench {
                   .run = [this, &scorer] { scorer.score(x_, y_, loss_); },
                   .observe = [&scorer](auto o) { scorer.set_observer(std::move(o)); }};
     };
-    return {training("train_forward", graft::Phase::kTrain),
-            training("eval_forward", graft::Phase::kSelect), derived("folded_f32", f32_),
-            derived("int8", int8_)};
+    std::vector<Pass> all = {training("train_forward", graft::Phase::kTrain),
+                             training("eval_forward", graft::Phase::kSelect),
+                             derived("folded_f32", f32_), derived("int8", int8_)};
+    if (bf16_) all.push_back(derived("bf16", *bf16_));
+    return all;
   }
 
   /// Seconds that folding and quantising new parameters take, once an update.
@@ -129,6 +139,7 @@ class Bench {
   graft::Context ctx_;
   graft::train::Network network_;
   CheapScorer f32_, int8_;
+  std::unique_ptr<CheapScorer> bf16_;
   Tensor x_, y_;
   std::vector<float> loss_;
   std::vector<std::int64_t> ids_;

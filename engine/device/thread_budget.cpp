@@ -43,18 +43,30 @@ void ThreadBudget::set(int threads) {
   turn_.notify_all();
 }
 
-ThreadBudget::Lease::Lease(ThreadBudget& budget, int threads) : budget_(budget) {
+ThreadBudget::Lease::Lease(ThreadBudget& budget, int threads) : budget_(budget), wanted_(threads) {
   std::unique_lock lock(budget.mutex_);
-  const std::uint64_t ticket = budget.next_ticket_++;
-  budget.turn_.wait(lock, [&] {
+  wait_for_turn(lock);
+}
+
+void ThreadBudget::Lease::wait_for_turn(std::unique_lock<std::mutex>& lock) {
+  const std::uint64_t ticket = budget_.next_ticket_++;
+  budget_.turn_.wait(lock, [&] {
     // The budget may change while this waits.
-    threads_ = std::min(threads, budget.total_);
-    return ticket == budget.serving_ && budget.leased_ + threads_ <= budget.total_;
+    threads_ = std::min(wanted_, budget_.total_);
+    return ticket == budget_.serving_ && budget_.leased_ + threads_ <= budget_.total_;
   });
-  budget.leased_ += threads_;
-  ++budget.serving_;
+  budget_.leased_ += threads_;
+  ++budget_.serving_;
   lock.unlock();
-  budget.turn_.notify_all();  // the next may fit as well
+  budget_.turn_.notify_all();  // the next may fit as well
+}
+
+void ThreadBudget::Lease::give_way() {
+  std::unique_lock lock(budget_.mutex_);
+  if (budget_.serving_ == budget_.next_ticket_) return;
+  budget_.leased_ -= threads_;
+  budget_.turn_.notify_all();
+  wait_for_turn(lock);
 }
 
 ThreadBudget::Lease::~Lease() {

@@ -34,9 +34,15 @@ class ThreadBudget {
     Lease& operator=(const Lease&) = delete;
     /// How many it got.
     [[nodiscard]] int threads() const { return threads_; }
+    /// Gives the threads back for as long as those who wait now need theirs; at once if none does.
+    /// For long work that can stand still between two pieces.
+    void give_way();
 
    private:
+    void wait_for_turn(std::unique_lock<std::mutex>& lock);
+
     ThreadBudget& budget_;
+    int wanted_;
     int threads_ = 0;
   };
 

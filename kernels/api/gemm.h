@@ -10,7 +10,7 @@
 
 namespace graft::kernels {
 
-/// x (N,C); w (K,C); bias (K) or empty; y (N,K).  `w_version` as in conv_fwd.
+/// x (N,C); w (K,C); bias (K) or empty; y (N,K).  `w_version` and bf16 as in conv_fwd.
 void linear_fwd(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& bias,
                 std::uint64_t w_version, Tensor& y);
 

@@ -51,7 +51,8 @@ struct ScaleShiftOptions {
   float x_scale = 1, y_scale = 1;  ///< not looked at for f32 tensors
 };
 /// value = act(scale[c] * x + shift[c]), channels last.  x, y f32|u8|i8 (both f64 with f64 scale
-/// and shift on the reference); scale, shift (C).  y may be x where the dtypes are the same.
+/// and shift on the reference, both bf16 on Backend::kCpu); scale, shift (C) f32.  y may be x where
+/// the dtypes are the same.
 void scale_shift_fwd(Context& ctx, const ScaleShiftOptions& options, const Tensor& x,
                      const Tensor& scale, const Tensor& shift, Tensor& y);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Element-wise operators and moves of channels. All deterministic, bound by memory.
+// Element-wise operators and moves of channels. All deterministic, bound by memory. On
+// Backend::kCpu activation_fwd, add_fwd, concat_fwd and subsample_pad_fwd take bf16 as well.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,7 @@ struct DropoutKeys {
   std::uint32_t layer = 0;                ///< below 4096
   std::span<const std::uint32_t> epoch;   ///< one a row
   std::span<const std::int64_t> example;  ///< one a row
+  bool on_device = false;  ///< the spans lie on the context's device; on Backend::kCuda only
 };
 /// Row elements: at most 2^22. Word j of Philox block (layer << 20 | i/4) decides element i =
 /// 4*block+j: kept where to_unit_float(word) >= p.

@@ -7,6 +7,8 @@
 
 namespace graft::kernels {
 
+// Forward operators take bf16 on Backend::kCpu as well, for inference.
+
 struct PoolOptions {
   int window = 2;
   int stride = 2;
@@ -32,7 +34,7 @@ void avg_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Ten
 void avg_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, GradMode mode,
                   Tensor& dx);
 
-/// x (N,H,W,C) -> y (N,C), mean over (H,W).
+/// x (N,H,W,C) -> y (N,C), mean over (H,W).  On Backend::kCpu y is f32 where x is bf16.
 void global_avg_pool_fwd(Context& ctx, const Tensor& x, Tensor& y);
 void global_avg_pool_bwd(Context& ctx, const Tensor& dy, GradMode mode, Tensor& dx);
 

@@ -37,7 +37,9 @@ void run_forward(Context& ctx, const char* op, const ConvOptions& options, Activ
                                .bias = !in.bias.empty(),
                                .threads = ctx.threads(),
                                .activation = act,
-                               .residual = !in.residual.empty()});
+                               .residual = !in.residual.empty(),
+                               .dtype = in.x.dtype(),
+                               .y_dtype = y.dtype()});
   Scratch scratch;
   const auto pad = scratch.array<std::byte>(plan.scratchpad_bytes);
   const auto packed = scratch.array<std::byte>(w_version == 0 ? plan.packed_bytes : 0);

@@ -16,28 +16,29 @@ constexpr std::size_t kMaxPackedWeights = 2048;
 
 constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
 
+memory::data_type dnnl_type(DType dtype) {
+  return dtype == DType::kBF16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
 dnnl::convolution_forward::primitive_desc forward_desc(const ConvProblem& p,
                                                        const dnnl::engine& e) {
-  return describe<dnnl::convolution_forward>(e, p.fused(), dnnl::prop_kind::forward_training,
-                                             kAlgorithm, ConvProblem::image(p.x), p.any_weights(),
-                                             p.bias_desc(), ConvProblem::image(p.y), p.strides(),
-                                             p.dilations(), p.pad_begin(), p.pad_end());
+  return describe<dnnl::convolution_forward>(
+      e, p.fused(), dnnl::prop_kind::forward_training, kAlgorithm, p.x_desc(), p.any_weights(),
+      p.bias_desc(), p.y_desc(), p.strides(), p.dilations(), p.pad_begin(), p.pad_end());
 }
 
 dnnl::convolution_backward_data::primitive_desc backward_data_desc(const ConvProblem& p,
                                                                    const dnnl::engine& e) {
   return describe_backward<dnnl::convolution_backward_data>(
-      e, user_scratchpad(), forward_desc(p, e), kAlgorithm, ConvProblem::image(p.x),
-      p.any_weights(), ConvProblem::image(p.y), p.strides(), p.dilations(), p.pad_begin(),
-      p.pad_end());
+      e, user_scratchpad(), forward_desc(p, e), kAlgorithm, p.x_desc(), p.any_weights(), p.y_desc(),
+      p.strides(), p.dilations(), p.pad_begin(), p.pad_end());
 }
 
 dnnl::convolution_backward_weights::primitive_desc backward_weight_desc(const ConvProblem& p,
                                                                         const dnnl::engine& e) {
   return describe_backward<dnnl::convolution_backward_weights>(
-      e, user_scratchpad(), forward_desc(p, e), kAlgorithm, ConvProblem::image(p.x),
-      p.any_weights(), p.bias_desc(), ConvProblem::image(p.y), p.strides(), p.dilations(),
-      p.pad_begin(), p.pad_end());
+      e, user_scratchpad(), forward_desc(p, e), kAlgorithm, p.x_desc(), p.any_weights(),
+      p.bias_desc(), p.y_desc(), p.strides(), p.dilations(), p.pad_begin(), p.pad_end());
 }
 
 }  // namespace
@@ -65,19 +66,21 @@ std::array<std::int64_t, ConvProblem::kKeyWords> ConvProblem::key() const {
           o.dilation,
           o.groups,
           static_cast<std::int64_t>(activation),
-          residual ? 1 : 0};
+          residual ? 1 : 0,
+          static_cast<std::int64_t>(dtype),
+          static_cast<std::int64_t>(y_dtype)};
 }
 
-memory::desc ConvProblem::image(const Shape& s) {
-  return {{s[0], s[3], s[1], s[2]}, memory::data_type::f32, Tag::nhwc};
+memory::desc ConvProblem::image(const Shape& s, DType dtype) {
+  return {{s[0], s[3], s[1], s[2]}, dnnl_type(dtype), Tag::nhwc};
 }
 
 memory::desc ConvProblem::weights(bool any) const {
   const std::int64_t g = options.groups;
   if (g == 1) {
-    return {{w[0], w[3], w[1], w[2]}, memory::data_type::f32, any ? Tag::any : Tag::ohwi};
+    return {{w[0], w[3], w[1], w[2]}, dnnl_type(dtype), any ? Tag::any : Tag::ohwi};
   }
-  return {{g, w[0] / g, w[3], w[1], w[2]}, memory::data_type::f32, any ? Tag::any : Tag::gohwi};
+  return {{g, w[0] / g, w[3], w[1], w[2]}, dnnl_type(dtype), any ? Tag::any : Tag::gohwi};
 }
 memory::desc ConvProblem::master_weights() const { return weights(false); }
 memory::desc ConvProblem::any_weights() const { return weights(true); }
@@ -86,8 +89,8 @@ memory::desc ConvProblem::bias_desc() const {
   return bias ? memory::desc({w[0]}, memory::data_type::f32, Tag::a) : memory::desc();
 }
 dnnl::primitive_attr ConvProblem::fused() const {
-  const memory::desc like_y = image(y);
-  return fused_attributes(activation, residual ? &like_y : nullptr);
+  const memory::desc added = residual_desc();
+  return fused_attributes(activation, residual ? &added : nullptr);
 }
 memory::dims ConvProblem::strides() const { return {options.stride, options.stride}; }
 memory::dims ConvProblem::dilations() const {
@@ -126,11 +129,11 @@ void ConvState::set_primitive(ConvPlan& plan, const ConvProblem& p, const Desc& 
 ConvPlan ConvState::make_plan(const ConvProblem& p) {
   const dnnl::engine& e = device_.engine;
   ConvPlan plan;
-  plan.x = unbound(ConvProblem::image(p.x), e);
-  plan.y = unbound(ConvProblem::image(p.y), e);
+  plan.x = unbound(p.x_desc(), e);
+  plan.y = unbound(p.y_desc(), e);
   plan.w_master = unbound(p.master_weights(), e);
   if (p.bias) plan.bias = unbound(p.bias_desc(), e);
-  if (p.residual) plan.residual = unbound(ConvProblem::image(p.y), e);
+  if (p.residual) plan.residual = unbound(p.residual_desc(), e);
   switch (p.pass) {
     case ConvPass::kForward: {
       const auto d = forward_desc(p, e);

@@ -18,7 +18,7 @@ enum class ConvPass : std::int64_t { kForward, kBackwardData, kBackwardWeight };
 /// A convolution as oneDNN wants it described. x, y: nhwc. w: (K,R,S,C/groups) is ohwi, with groups
 /// gohwi.
 struct ConvProblem {
-  static constexpr std::size_t kKeyWords = 22;
+  static constexpr std::size_t kKeyWords = 24;
 
   ConvPass pass;
   const ConvOptions& options;
@@ -27,11 +27,15 @@ struct ConvProblem {
   int threads;
   Activation activation = Activation::kNone;  ///< forward only, as is `residual`
   bool residual = false;
+  DType dtype = DType::kF32;    ///< of x, w and the residual: bf16 forward only
+  DType y_dtype = DType::kF32;  ///< of y: `dtype`, or f32
 
   /// Everything above as integers.
   [[nodiscard]] std::array<std::int64_t, kKeyWords> key() const;
 
-  [[nodiscard]] static dnnl::memory::desc image(const Shape& shape);
+  [[nodiscard]] dnnl::memory::desc x_desc() const { return image(x, dtype); }
+  [[nodiscard]] dnnl::memory::desc y_desc() const { return image(y, y_dtype); }
+  [[nodiscard]] dnnl::memory::desc residual_desc() const { return image(y, dtype); }
   [[nodiscard]] dnnl::memory::desc master_weights() const;
   /// In the format that the primitive likes best.
   [[nodiscard]] dnnl::memory::desc any_weights() const;
@@ -44,6 +48,7 @@ struct ConvProblem {
   [[nodiscard]] dnnl::memory::dims pad_end() const;
 
  private:
+  [[nodiscard]] static dnnl::memory::desc image(const Shape& shape, DType dtype);
   [[nodiscard]] dnnl::memory::desc weights(bool any) const;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host implementations, f32: the functions of kernels/api with the same signatures. They assume
-// arguments that kernels/dispatch has checked and that the why_not next to them accepts.
+// Host implementations, f32 and, of what inference needs, bf16: the functions of kernels/api with
+// the same signatures. They assume arguments that kernels/dispatch has checked and that the why_not
+// next to them accepts.
 #pragma once
 
 #include "kernels/api/conv.h"
@@ -51,6 +52,7 @@ decltype(kernels::add_fwd) add_fwd;
 decltype(kernels::accumulate) accumulate;
 decltype(kernels::scale) scale;
 decltype(kernels::copy) copy;
+decltype(kernels::cast) cast;
 decltype(kernels::concat_fwd) concat_fwd;
 decltype(kernels::concat_bwd) concat_bwd;
 decltype(kernels::dropout) dropout;

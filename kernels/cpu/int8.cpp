@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/float_types.h"
 #include "kernels/cpu/int8_types.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/pool_geometry.h"
@@ -66,6 +67,15 @@ void dequantise(Context& ctx, float scale, const Tensor& x, Tensor& y) {
 void scale_shift_fwd(Context& ctx, const ScaleShiftOptions& o, const Tensor& x, const Tensor& scale,
                      const Tensor& shift, Tensor& y) {
   const std::int64_t c = scale.numel();
+  if (x.dtype() == DType::kBF16) {
+    const Bounds bounds = bounds_of(o.activation);
+    parallel_rows(ctx, x.numel() / c, c, [&](std::int64_t begin, std::int64_t end) {
+      simd::pointwise().scale_shift(elements<simd::Bf16>(x) + begin * c, scale.ptr<const float>(),
+                                    shift.ptr<const float>(), elements<simd::Bf16>(y) + begin * c,
+                                    end - begin, c, bounds.lo, bounds.hi);
+    });
+    return;
+  }
   const float x_scale = scale_of(x, o.x_scale), y_scale = scale_of(y, o.y_scale);
   Scratch scratch;
   const auto scales = scratch.array<float>(c), shifts = scratch.array<float>(c);

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/float_types.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd/simd.h"
 
@@ -54,10 +55,11 @@ std::size_t float_bytes(std::int64_t count) {
 
 void activation_fwd(Context& ctx, Activation act, const Tensor& x, Tensor& y) {
   const Bounds bounds = bounds_of(act);
-  const auto* xs = x.ptr<const float>();
-  auto* ys = y.ptr<float>();
-  parallel_elements(ctx, x.numel(), [&](std::int64_t begin, std::int64_t end) {
-    simd::pointwise().clamp(xs + begin, ys + begin, end - begin, bounds.lo, bounds.hi);
+  with_loops(x, simd::pointwise(), [&]<class T>(const simd::ForwardLoops<T>& loops) {
+    parallel_elements(ctx, x.numel(), [&](std::int64_t begin, std::int64_t end) {
+      loops.clamp(elements<T>(x) + begin, elements<T>(y) + begin, end - begin, bounds.lo,
+                  bounds.hi);
+    });
   });
 }
 
@@ -83,11 +85,11 @@ void activation_bwd(Context& ctx, Activation act, const Tensor& y, const Tensor&
 
 void add_fwd(Context& ctx, Activation act, const Tensor& a, const Tensor& b, Tensor& y) {
   const Bounds bounds = bounds_of(act);
-  const auto *as = a.ptr<const float>(), *bs = b.ptr<const float>();
-  auto* ys = y.ptr<float>();
-  parallel_elements(ctx, a.numel(), [&](std::int64_t begin, std::int64_t end) {
-    simd::pointwise().add_clamp(as + begin, bs + begin, ys + begin, end - begin, bounds.lo,
-                                bounds.hi);
+  with_loops(a, simd::pointwise(), [&]<class T>(const simd::ForwardLoops<T>& loops) {
+    parallel_elements(ctx, a.numel(), [&](std::int64_t begin, std::int64_t end) {
+      loops.add_clamp(elements<T>(a) + begin, elements<T>(b) + begin, elements<T>(y) + begin,
+                      end - begin, bounds.lo, bounds.hi);
+    });
   });
 }
 
@@ -117,6 +119,19 @@ void copy(Context& ctx, const Tensor& x, Tensor& y) {
                   [&](std::int64_t begin, std::int64_t end) {
                     std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin));
                   });
+}
+
+void cast(Context& ctx, const Tensor& x, Tensor& y) {
+  const bool narrows = y.dtype() == DType::kBF16;
+  parallel_elements(ctx, x.numel(), [&](std::int64_t begin, std::int64_t end) {
+    if (narrows) {
+      simd::pointwise().narrow(elements<float>(x) + begin, elements<simd::Bf16>(y) + begin,
+                               end - begin);
+    } else {
+      simd::pointwise().widen(elements<simd::Bf16>(x) + begin, elements<float>(y) + begin,
+                              end - begin);
+    }
+  });
 }
 
 void concat_fwd(Context& ctx, std::span<const Tensor> x, Tensor& y) {

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/float_types.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/pool_geometry.h"
 
@@ -27,11 +28,10 @@ void for_examples(Context& ctx, GradMode mode, Tensor& dx, const F& add) {
 void max_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y,
                   Tensor& index) {
   const auto g = pool_geometry(options, x.shape(), y.shape());
-  const auto* xs = x.ptr<const float>();
-  auto* ys = y.ptr<float>();
-  auto* places = index.ptr<std::uint8_t>();
-  parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
-    simd::pool().max_fwd(g, xs, ys, places, begin, end);
+  with_loops(x, simd::pool(), [&]<class T>(const simd::PoolForwardLoops<T>& loops) {
+    parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
+      loops.max(g, elements<T>(x), elements<T>(y), index.ptr<std::uint8_t>(), begin, end);
+    });
   });
 }
 
@@ -46,10 +46,10 @@ void max_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, co
 
 void avg_pool_fwd(Context& ctx, const PoolOptions& options, const Tensor& x, Tensor& y) {
   const auto g = pool_geometry(options, x.shape(), y.shape());
-  const auto* xs = x.ptr<const float>();
-  auto* ys = y.ptr<float>();
-  parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
-    simd::pool().avg_fwd(g, xs, ys, begin, end);
+  with_loops(x, simd::pool(), [&]<class T>(const simd::PoolForwardLoops<T>& loops) {
+    parallel_rows(ctx, y.shape()[0] * g.p, g.q * g.c, [&](std::int64_t begin, std::int64_t end) {
+      loops.avg(g, elements<T>(x), elements<T>(y), begin, end);
+    });
   });
 }
 
@@ -63,10 +63,10 @@ void avg_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, Gr
 
 void global_avg_pool_fwd(Context& ctx, const Tensor& x, Tensor& y) {
   const std::int64_t hw = x.shape()[1] * x.shape()[2], c = x.shape()[3];
-  const auto* xs = x.ptr<const float>();
-  auto* ys = y.ptr<float>();
-  parallel_rows(ctx, x.shape()[0], hw * c, [&](std::int64_t begin, std::int64_t end) {
-    simd::pool().global_fwd(xs, hw, c, ys, begin, end);
+  with_loops(x, simd::pool(), [&]<class T>(const simd::PoolForwardLoops<T>& loops) {
+    parallel_rows(ctx, x.shape()[0], hw * c, [&](std::int64_t begin, std::int64_t end) {
+      loops.global(elements<T>(x), hw, c, y.ptr<float>(), begin, end);
+    });
   });
 }
 

@@ -271,7 +271,15 @@ void concat_bwd(Context& ctx, const Tensor& dy, std::span<const GradMode> mode,
 }
 
 void dropout(Context& ctx, double p, const DropoutKeys& keys, const Tensor& x, Tensor& y) {
-  const Upload sent(ctx, {std::as_bytes(keys.epoch), std::as_bytes(keys.example)});
+  if (!keys.on_device) {
+    const Upload sent(ctx, {std::as_bytes(keys.epoch), std::as_bytes(keys.example)});
+    DropoutKeys there = keys;
+    there.epoch = {sent.part<std::uint32_t>(0), keys.epoch.size()};
+    there.example = {sent.part<std::int64_t>(1), keys.example.size()};
+    there.on_device = true;
+    cuda::dropout(ctx, p, there, x, y);
+    return;
+  }
   const auto width = static_cast<std::uint32_t>(x.shape().row_numel());
   const std::uint32_t blocks = ceil_div(width, 4);
   const auto threshold = static_cast<std::uint32_t>(std::ceil(p * 0x1.0p24));
@@ -279,8 +287,8 @@ void dropout(Context& ctx, double p, const DropoutKeys& keys, const Tensor& x, T
             [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
               for_each(ctx, static_cast<std::uint32_t>(x.shape()[0]) * blocks,
                        Dropout<T>{threshold, static_cast<float>(1 / (1 - p)), keys.seed, keys.layer,
-                                  width, blocks, sent.part<std::uint32_t>(0),
-                                  sent.part<std::int64_t>(1), x.ptr<const T>(), y.ptr<T>()});
+                                  width, blocks, keys.epoch.data(), keys.example.data(),
+                                  x.ptr<const T>(), y.ptr<T>()});
             });
 }
 

@@ -32,7 +32,7 @@ constexpr Impl<decltype(conv_fwd)> kConvFwd[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_fwd_why_not, cpu::depthwise_fwd},
     {"gemm", Backend::kCpu, cpu::conv_1x1_fwd_why_not, cpu::conv_1x1_fwd},
     {"winograd", Backend::kCpu, cpu::winograd_fwd_why_not, cpu::winograd_fwd},
-    {"onednn", Backend::kCpu, unless_f32, cpu::conv_fwd},
+    {"onednn", Backend::kCpu, if_f64, cpu::conv_fwd},
     {"ref", Backend::kRef, never, ref::conv_fwd},
 };
 constexpr Impl<decltype(conv_fused_fwd)> kConvFusedFwd[] = {
@@ -42,7 +42,7 @@ constexpr Impl<decltype(conv_fused_fwd)> kConvFusedFwd[] = {
     {"depthwise", Backend::kCpu, cpu::depthwise_fused_fwd_why_not, cpu::depthwise_fused_fwd},
     {"gemm", Backend::kCpu, cpu::conv_1x1_fused_fwd_why_not, cpu::conv_1x1_fused_fwd},
     {"winograd", Backend::kCpu, cpu::winograd_fused_fwd_why_not, cpu::winograd_fused_fwd},
-    {"onednn", Backend::kCpu, unless_f32, cpu::conv_fused_fwd},
+    {"onednn", Backend::kCpu, if_f64, cpu::conv_fused_fwd},
     {"ref", Backend::kRef, never, ref::conv_fused_fwd},
 };
 constexpr Impl<decltype(conv_bwd_data)> kConvBwdData[] = {
@@ -107,12 +107,13 @@ Shape output_shape(const Door& door, const ConvOptions& o, const Shape& x, const
 }
 
 /// Checks x, w and y, which stand for the gradients in the backward operators.
-void check_conv(const Door& door, const ConvOptions& o, const char* x_name, const Tensor& x,
-                const char* w_name, const Tensor& w, const char* y_name, const Tensor& y) {
-  const DType dtype = door.image(x_name, x);
+void check_conv(const Context& ctx, const Door& door, const ConvOptions& o, const char* x_name,
+                const Tensor& x, const char* w_name, const Tensor& w, const char* y_name,
+                const Tensor& y) {
+  const ProductTypes types = product_types(ctx, door.image(x_name, x), y);
   const Shape expected = output_shape(door, o, x.shape(), w.shape());
-  door.expect(w_name, w, w.shape(), param_dtype(dtype));
-  door.expect(y_name, y, expected, dtype);
+  door.expect(w_name, w, w.shape(), types.weight);
+  door.expect(y_name, y, expected, types.y);
 }
 
 }  // namespace
@@ -124,7 +125,7 @@ Shape conv_output_shape(const ConvOptions& options, const Shape& x, const Shape&
 void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
               const Tensor& bias, std::uint64_t w_version, Tensor& y) {
   const Door door("conv_fwd");
-  check_conv(door, options, "x", x, "weight", w, "y", y);
+  check_conv(ctx, door, options, "x", x, "weight", w, "y", y);
   door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("conv_fwd", kConvFwd, ctx, options, x, w, bias, w_version, y);
@@ -134,7 +135,7 @@ void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, co
                     const Tensor& w, const Tensor& bias, const Tensor& residual,
                     std::uint64_t w_version, Tensor& y) {
   const Door door("conv_fused_fwd");
-  check_conv(door, options, "x", x, "weight", w, "y", y);
+  check_conv(ctx, door, options, "x", x, "weight", w, "y", y);
   door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   door.expect_or_empty("residual", residual, y.shape(), x.dtype());
   if (y.numel() == 0) return;
@@ -144,7 +145,7 @@ void conv_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, co
 void conv_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,
                    std::uint64_t w_version, GradMode mode, Tensor& dx) {
   if (mode == GradMode::kSkip) return;
-  check_conv(Door("conv_bwd_data"), options, "dx", dx, "weight", w, "dy", dy);
+  check_conv(ctx, Door("conv_bwd_data"), options, "dx", dx, "weight", w, "dy", dy);
   if (dx.numel() == 0) return;
   dispatch("conv_bwd_data", kConvBwdData, ctx, options, dy, w, w_version, mode, dx);
 }
@@ -153,7 +154,7 @@ void conv_bwd_weight(Context& ctx, const ConvOptions& options, const Tensor& x, 
                      GradMode mode, Tensor& dw, Tensor& dbias) {
   if (mode == GradMode::kSkip) return;
   const Door door("conv_bwd_weight");
-  check_conv(door, options, "x", x, "dw", dw, "dy", dy);
+  check_conv(ctx, door, options, "x", x, "dw", dw, "dy", dy);
   door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, param_dtype(x.dtype()));
   if (dy.numel() == 0) {
     zero_if_overwrite(ctx, mode, dw);

@@ -44,6 +44,11 @@ template <class T>
 bool not_f32(const T&) {
   return false;
 }
+inline bool is_f64(const Tensor& t) { return !t.empty() && t.dtype() == DType::kF64; }
+template <class T>
+bool is_f64(const T&) {
+  return false;
+}
 
 bool usable(Backend context, Backend impl);
 std::string_view forced(const char* op, Backend context);
@@ -57,6 +62,12 @@ void log_choice(const char* op, const std::string& skipped, const char* chosen);
 template <class... A>
 const char* unless_f32(A... args) {
   return (!detail::not_f32(args) && ...) ? nullptr : "dtype is not f32";
+}
+
+/// why_not of kernels for f32 and bf16.
+template <class... A>
+const char* if_f64(A... args) {
+  return (!detail::is_f64(args) && ...) ? nullptr : "dtype is f64";
 }
 
 /// Runs the first entry of `table` that may run on `ctx` and accepts; throws Error(kUnsupported)

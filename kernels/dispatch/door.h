@@ -41,6 +41,16 @@ class Door {
   const char* op_;
 };
 
+/// DTypes that a forward product of activations `x` has beside it.
+struct ProductTypes {
+  DType weight, y;
+};
+/// On the host bf16 is for inference: weights are bf16 as well, and y may be f32.
+inline ProductTypes product_types(const Context& ctx, DType x, const Tensor& y) {
+  if (x != DType::kBF16 || ctx.backend() == Backend::kCuda) return {param_dtype(x), x};
+  return {x, y.dtype() == DType::kF32 ? DType::kF32 : x};
+}
+
 /// Sets a gradient to zero where the sum that it stands for has no terms.
 inline void zero_if_overwrite(Context& ctx, GradMode mode, Tensor& t) {
   if (mode == GradMode::kOverwrite && !t.empty()) fill_zero(ctx, t);

@@ -19,7 +19,7 @@ const char* cublaslt_why_not(const Tensor& first, A...) {
 constexpr Impl<decltype(linear_fwd)> kLinearFwd[] = {
     {"cublaslt", Backend::kCuda, cublaslt_why_not, cuda::cublaslt_linear_fwd},
     {"direct", Backend::kCuda, cuda::why_not, cuda::direct_linear_fwd},
-    {"onednn", Backend::kCpu, unless_f32, cpu::linear_fwd},
+    {"onednn", Backend::kCpu, if_f64, cpu::linear_fwd},
     {"ref", Backend::kRef, never, ref::linear_fwd},
 };
 constexpr Impl<decltype(linear_bwd_data)> kLinearBwdData[] = {
@@ -36,14 +36,14 @@ constexpr Impl<decltype(linear_bwd_weight)> kLinearBwdWeight[] = {
 };
 
 /// Checks x (N,C), w (K,C) and y (N,K), which stand for the gradients in the backward operators.
-void check_linear(const Door& door, const char* x_name, const Tensor& x, const char* w_name,
-                  const Tensor& w, const char* y_name, const Tensor& y) {
-  const DType dtype = door.floating(x_name, x);
+void check_linear(const Context& ctx, const Door& door, const char* x_name, const Tensor& x,
+                  const char* w_name, const Tensor& w, const char* y_name, const Tensor& y) {
+  const ProductTypes types = product_types(ctx, door.floating(x_name, x), y);
   door.require(x.shape().rank() == 2, x_name, " expects (N,C), got ", x.shape(),
                x.shape().rank() > 2 ? "; flatten or pool it first" : "");
   door.require(w.shape().rank() == 2, w_name, " expects (K,C), got ", w.shape());
-  door.expect(w_name, w, {w.shape()[0], x.shape()[1]}, param_dtype(dtype));
-  door.expect(y_name, y, {x.shape()[0], w.shape()[0]}, dtype);
+  door.expect(w_name, w, {w.shape()[0], x.shape()[1]}, types.weight);
+  door.expect(y_name, y, {x.shape()[0], w.shape()[0]}, types.y);
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ void check_linear(const Door& door, const char* x_name, const Tensor& x, const c
 void linear_fwd(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& bias,
                 std::uint64_t w_version, Tensor& y) {
   const Door door("linear_fwd");
-  check_linear(door, "x", x, "weight", w, "y", y);
+  check_linear(ctx, door, "x", x, "weight", w, "y", y);
   door.expect_or_empty("bias", bias, {w.shape()[0]}, param_dtype(x.dtype()));
   if (y.numel() == 0) return;
   dispatch("linear_fwd", kLinearFwd, ctx, x, w, bias, w_version, y);
@@ -60,7 +60,7 @@ void linear_fwd(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& bi
 void linear_bwd_data(Context& ctx, const Tensor& dy, const Tensor& w, std::uint64_t w_version,
                      GradMode mode, Tensor& dx) {
   if (mode == GradMode::kSkip) return;
-  check_linear(Door("linear_bwd_data"), "dx", dx, "weight", w, "dy", dy);
+  check_linear(ctx, Door("linear_bwd_data"), "dx", dx, "weight", w, "dy", dy);
   if (dx.numel() == 0) return;
   dispatch("linear_bwd_data", kLinearBwdData, ctx, dy, w, w_version, mode, dx);
 }
@@ -69,7 +69,7 @@ void linear_bwd_weight(Context& ctx, const Tensor& x, const Tensor& dy, GradMode
                        Tensor& dbias) {
   if (mode == GradMode::kSkip) return;
   const Door door("linear_bwd_weight");
-  check_linear(door, "x", x, "dw", dw, "dy", dy);
+  check_linear(ctx, door, "x", x, "dw", dw, "dy", dy);
   door.expect_or_empty("dbias", dbias, {dw.shape()[0]}, param_dtype(x.dtype()));
   if (dy.numel() == 0) {
     zero_if_overwrite(ctx, mode, dw);

@@ -35,7 +35,7 @@ constexpr Impl<decltype(dequantise)> kDequantise[] = {
     {"ref", Backend::kRef, never, ref::dequantise},
 };
 constexpr Impl<decltype(scale_shift_fwd)> kScaleShiftFwd[] = {
-    {"simd", Backend::kCpu, unless_f32, cpu::scale_shift_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::scale_shift_fwd},
     {"ref", Backend::kRef, never, ref::scale_shift_fwd},
 };
 constexpr Impl<decltype(max_pool_int8_fwd)> kMaxPoolInt8Fwd[] = {
@@ -52,7 +52,7 @@ constexpr Impl<decltype(global_avg_pool_int8_fwd)> kGlobalAvgPoolInt8Fwd[] = {
 };
 
 void check_scale(const Door& door, const char* what, const Tensor& t, float scale) {
-  if (t.empty() || t.dtype() == DType::kF32 || t.dtype() == DType::kF64) return;
+  if (t.empty() || (t.dtype() != DType::kU8 && t.dtype() != DType::kI8)) return;
   door.require(scale > 0 && std::isfinite(scale), "scale of ", what, " must be > 0, got ", scale);
 }
 
@@ -135,8 +135,8 @@ void scale_shift_fwd(Context& ctx, const ScaleShiftOptions& options, const Tenso
   const Shape channels = {x.shape()[x.shape().rank() - 1]};
   door.expect("scale", scale, channels, params);
   door.expect("shift", shift, channels, params);
-  if (params == DType::kF64) {
-    door.expect("y", y, x.shape(), DType::kF64);
+  if (x.dtype() == DType::kF64 || x.dtype() == DType::kBF16) {
+    door.expect("y", y, x.shape(), x.dtype());
   } else {
     expect_value(door, "x", x, x.shape());
     expect_value(door, "y", y, x.shape());

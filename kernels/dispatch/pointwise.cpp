@@ -15,7 +15,7 @@ constexpr std::uint32_t kMaxDropoutLayer = 4096;
 
 constexpr Impl<decltype(activation_fwd)> kActivationFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::activation_fwd},
-    {"simd", Backend::kCpu, unless_f32, cpu::activation_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::activation_fwd},
     {"ref", Backend::kRef, never, ref::activation_fwd},
 };
 constexpr Impl<decltype(activation_bwd)> kActivationBwd[] = {
@@ -25,7 +25,7 @@ constexpr Impl<decltype(activation_bwd)> kActivationBwd[] = {
 };
 constexpr Impl<decltype(add_fwd)> kAddFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::add_fwd},
-    {"simd", Backend::kCpu, unless_f32, cpu::add_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::add_fwd},
     {"ref", Backend::kRef, never, ref::add_fwd},
 };
 constexpr Impl<decltype(accumulate)> kAccumulate[] = {
@@ -45,10 +45,11 @@ constexpr Impl<decltype(copy)> kCopy[] = {
 };
 constexpr Impl<decltype(cast)> kCast[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::cast},
+    {"simd", Backend::kCpu, never, cpu::cast},
 };
 constexpr Impl<decltype(concat_fwd)> kConcatFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::concat_fwd},
-    {"simd", Backend::kCpu, unless_f32, cpu::concat_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::concat_fwd},
     {"ref", Backend::kRef, never, ref::concat_fwd},
 };
 constexpr Impl<decltype(concat_bwd)> kConcatBwd[] = {
@@ -63,7 +64,7 @@ constexpr Impl<decltype(dropout)> kDropout[] = {
 };
 constexpr Impl<decltype(subsample_pad_fwd)> kSubsamplePadFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::subsample_pad_fwd},
-    {"simd", Backend::kCpu, unless_f32, cpu::subsample_pad_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::subsample_pad_fwd},
     {"ref", Backend::kRef, never, ref::subsample_pad_fwd},
 };
 constexpr Impl<decltype(subsample_pad_bwd)> kSubsamplePadBwd[] = {
@@ -197,6 +198,8 @@ void dropout(Context& ctx, double p, const DropoutKeys& keys, const Tensor& x, T
                "rows have at most ", kMaxDropoutRow, " elements, got ", x.shape());
   door.require(keys.layer < kMaxDropoutLayer, "layer must be below ", kMaxDropoutLayer, ", got ",
                keys.layer);
+  door.require(!keys.on_device || ctx.backend() == Backend::kCuda,
+               "keys on a device, but the context is of ", name(ctx.backend()));
   const auto n_rows = static_cast<std::size_t>(x.shape()[0]);
   door.require(keys.epoch.size() == n_rows && keys.example.size() == n_rows, "expects ", n_rows,
                " epochs and example ids, got ", keys.epoch.size(), " and ", keys.example.size());

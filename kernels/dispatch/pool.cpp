@@ -14,7 +14,7 @@ constexpr int kMaxWindow = 15;  // a place in the window is one byte
 
 constexpr Impl<decltype(max_pool_fwd)> kMaxPoolFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::max_pool_fwd},
-    {"simd", Backend::kCpu, unless_f32, cpu::max_pool_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::max_pool_fwd},
     {"ref", Backend::kRef, never, ref::max_pool_fwd},
 };
 constexpr Impl<decltype(max_pool_bwd)> kMaxPoolBwd[] = {
@@ -24,7 +24,7 @@ constexpr Impl<decltype(max_pool_bwd)> kMaxPoolBwd[] = {
 };
 constexpr Impl<decltype(avg_pool_fwd)> kAvgPoolFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::avg_pool_fwd},
-    {"simd", Backend::kCpu, unless_f32, cpu::avg_pool_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::avg_pool_fwd},
     {"ref", Backend::kRef, never, ref::avg_pool_fwd},
 };
 constexpr Impl<decltype(avg_pool_bwd)> kAvgPoolBwd[] = {
@@ -34,7 +34,7 @@ constexpr Impl<decltype(avg_pool_bwd)> kAvgPoolBwd[] = {
 };
 constexpr Impl<decltype(global_avg_pool_fwd)> kGlobalAvgPoolFwd[] = {
     {"own", Backend::kCuda, cuda::why_not, cuda::global_avg_pool_fwd},
-    {"simd", Backend::kCpu, unless_f32, cpu::global_avg_pool_fwd},
+    {"simd", Backend::kCpu, if_f64, cpu::global_avg_pool_fwd},
     {"ref", Backend::kRef, never, ref::global_avg_pool_fwd},
 };
 constexpr Impl<decltype(global_avg_pool_bwd)> kGlobalAvgPoolBwd[] = {
@@ -75,10 +75,11 @@ void check_window(const Door& door, const PoolOptions& o) {
   door.require(o.window <= kMaxWindow, "window must be <= ", kMaxWindow, ", got ", o.window);
 }
 
-void check_global(const Door& door, const char* x_name, const Tensor& x, const char* y_name,
-                  const Tensor& y) {
+void check_global(const Context& ctx, const Door& door, const char* x_name, const Tensor& x,
+                  const char* y_name, const Tensor& y) {
   const DType dtype = door.image(x_name, x);
-  door.expect(y_name, y, {x.shape()[0], x.shape()[3]}, dtype);
+  const bool widens = dtype == DType::kBF16 && ctx.backend() != Backend::kCuda;
+  door.expect(y_name, y, {x.shape()[0], x.shape()[3]}, widens ? DType::kF32 : dtype);
   door.require(x.shape()[1] > 0 && x.shape()[2] > 0, x_name, " has no pixels: ", x.shape());
 }
 
@@ -124,14 +125,14 @@ void avg_pool_bwd(Context& ctx, const PoolOptions& options, const Tensor& dy, Gr
 }
 
 void global_avg_pool_fwd(Context& ctx, const Tensor& x, Tensor& y) {
-  check_global(Door("global_avg_pool_fwd"), "x", x, "y", y);
+  check_global(ctx, Door("global_avg_pool_fwd"), "x", x, "y", y);
   if (y.numel() == 0) return;
   dispatch("global_avg_pool_fwd", kGlobalAvgPoolFwd, ctx, x, y);
 }
 
 void global_avg_pool_bwd(Context& ctx, const Tensor& dy, GradMode mode, Tensor& dx) {
   if (mode == GradMode::kSkip) return;
-  check_global(Door("global_avg_pool_bwd"), "dx", dx, "dy", dy);
+  check_global(ctx, Door("global_avg_pool_bwd"), "dx", dx, "dy", dy);
   if (dx.numel() == 0) return;
   dispatch("global_avg_pool_bwd", kGlobalAvgPoolBwd, ctx, dy, mode, dx);
 }

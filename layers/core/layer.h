@@ -53,6 +53,7 @@ struct RowIds {
   std::uint64_t seed = 0;
   std::span<const std::int64_t> example;
   std::span<const std::uint32_t> epoch;
+  bool on_device = false;  ///< the spans lie on the context's device: for recordings
 };
 
 struct ForwardArgs {

@@ -14,6 +14,9 @@ class FusedConv2d final : public InferenceLayer {
  public:
   FusedConv2d(const Shape& weight, const kernels::ConvOptions& options, Activation act,
               bool has_residual);
+  [[nodiscard]] const kernels::ConvOptions& options() const { return o_; }
+  [[nodiscard]] Activation activation() const { return act_; }
+  [[nodiscard]] bool has_residual() const { return has_residual_; }
   [[nodiscard]] std::string_view kind() const override { return "FusedConv2d"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
@@ -40,6 +43,7 @@ class FusedConv2d final : public InferenceLayer {
 class ScaleShift final : public InferenceLayer {
  public:
   ScaleShift(std::int64_t channels, Activation act) : channels_(channels), act_(act) {}
+  [[nodiscard]] Activation activation() const { return act_; }
   [[nodiscard]] std::string_view kind() const override { return "ScaleShift"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

@@ -15,6 +15,8 @@ class Int8Conv2d final : public InferenceLayer {
  public:
   Int8Conv2d(const Shape& weight, const kernels::Int8ConvOptions& options, bool has_residual,
              DType y);
+  [[nodiscard]] const kernels::Int8ConvOptions& options() const { return o_; }
+  [[nodiscard]] bool has_residual() const { return has_residual_; }
   [[nodiscard]] std::string_view kind() const override { return "Int8Conv2d"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
@@ -55,6 +57,7 @@ class Int8ScaleShift final : public InferenceLayer {
  public:
   Int8ScaleShift(std::int64_t channels, Activation act, DType y)
       : channels_(channels), act_(act), y_(y) {}
+  [[nodiscard]] Activation activation() const { return act_; }
   [[nodiscard]] std::string_view kind() const override { return "Int8ScaleShift"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;
@@ -79,6 +82,7 @@ class Int8Pool2d final : public InferenceLayer {
 
   Int8Pool2d(Of of, const kernels::PoolOptions& options, DType dtype)
       : of_(of), o_(options), dtype_(dtype) {}
+  [[nodiscard]] const kernels::PoolOptions& options() const { return o_; }
   [[nodiscard]] std::string_view kind() const override {
     return of_ == Of::kMax ? "Int8MaxPool2d" : "Int8AvgPool2d";
   }

@@ -28,6 +28,14 @@ void pass_gradient(Context& ctx, const Tensor& g, GradMode mode, Tensor& dx) {
   if (mode == GradMode::kOverwrite && dx.data() != g.data()) kernels::copy(ctx, g, dx);
 }
 
+kernels::DropoutKeys keys_of(const RowIds& rows, std::uint32_t ordinal) {
+  return {.seed = rows.seed,
+          .layer = ordinal,
+          .epoch = rows.epoch,
+          .example = rows.example,
+          .on_device = rows.on_device};
+}
+
 }  // namespace
 
 ActivationLayer::ActivationLayer(Activation act) : act_(act) {
@@ -130,16 +138,12 @@ void Dropout::forward(const ForwardArgs& a) const {
     kernels::copy(a.ctx, a.x[0], a.y);
     return;
   }
-  kernels::dropout(
-      a.ctx, p_,
-      {.seed = a.rows.seed, .layer = a.ordinal, .epoch = a.rows.epoch, .example = a.rows.example},
-      a.x[0], a.y);
+  kernels::dropout(a.ctx, p_, keys_of(a.rows, a.ordinal), a.x[0], a.y);
 }
 
 void Dropout::backward(const BackwardArgs& a) const {
   if (a.dx_mode[0] == GradMode::kSkip) return;
-  const kernels::DropoutKeys keys{
-      .seed = a.rows.seed, .layer = a.ordinal, .epoch = a.rows.epoch, .example = a.rows.example};
+  const kernels::DropoutKeys keys = keys_of(a.rows, a.ordinal);
   // Dropout is linear: the same mask applied to dy is the gradient.
   if (a.dx_mode[0] == GradMode::kOverwrite) {
     kernels::dropout(a.ctx, p_, keys, a.dy, a.dx[0]);

@@ -26,6 +26,7 @@ class ActivationLayer final : public Layer {
 class Add final : public Layer {
  public:
   explicit Add(Activation act = Activation::kNone) : act_(act) {}
+  [[nodiscard]] Activation activation() const { return act_; }
   [[nodiscard]] std::string_view kind() const override { return "Add"; }
   [[nodiscard]] std::string attributes() const override;
   [[nodiscard]] LayerPlan plan(std::span<const Shape> x) const override;

@@ -155,6 +155,16 @@ bool Importer::is_nonnegative(ValueId id) {
   return nonnegative_[static_cast<std::size_t>(id)];
 }
 
+void Importer::filters(const std::string& name, const TensorProto& w, std::vector<float> elements) {
+  weight(name + ".weight", std::move(elements));
+  if (w.in_steps) layers_in_steps_.insert(name);
+}
+
+void Importer::note_steps(ValueId id, const Steps& steps) {
+  const auto [found, fresh] = steps_.emplace(id, steps);
+  if (!fresh && found->second != steps) found->second = {};
+}
+
 const TensorProto* Importer::keep(TensorProto constant) {
   n_kept_ += static_cast<std::size_t>(constant.numel());
   if (n_kept_ > max_weights_) {
@@ -310,11 +320,15 @@ Imported Importer::run() {
   for (const NodeProto& node : model_.graph.nodes) handle(node);
   if (!problems_.empty()) list_problems();
   finish();
+  std::map<std::string, Steps> steps;
+  for (const auto& [id, s] : steps_) steps[graph_.node(id).name] = s;
   return {.graph = std::move(graph_),
           .weights = std::move(weights_),
           .producer = model_.producer,
           .opset = static_cast<int>(model_.opset),
-          .quantised = n_quantised_};
+          .quantised = n_quantised_,
+          .steps = std::move(steps),
+          .layers_in_steps = std::move(layers_in_steps_)};
 }
 
 }  // namespace detail

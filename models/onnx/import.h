@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,13 @@ struct ImportOptions {
   int size = 0;  ///< height and width where the file leaves them open
 };
 
+/// How a file holds an activation in 8 bits: scale * (q - zero), q from 0 to 255.
+struct Steps {
+  float scale = 0;
+  int zero = 0;
+  bool operator==(const Steps&) const = default;
+};
+
 struct Imported {
   /// Input "image" (1,H,W,3); output "logits" (1,classes), or "features" if the file ends with a
   /// map. A softmax at the end is left out: logits are what it was given.
@@ -26,7 +34,10 @@ struct Imported {
   std::map<std::string, std::vector<float>> weights;
   std::string producer;
   int opset = 0;
-  int quantised = 0;  ///< values that were 8-bit in the file and are f32 here
+  int quantised = 0;  ///< values that are 8-bit in the file and f32 in `graph`
+  /// Of the activations among them, by the node that makes them; scale 0 for one with several.
+  std::map<std::string, Steps> steps;
+  std::set<std::string> layers_in_steps;  ///< nodes whose weights are 8-bit in the file
 };
 
 /// Reads a model from the bytes of a file called `source`. Throws Error(kModel): for bytes that are

@@ -68,7 +68,7 @@ Pads pads_of(const NodeProto& node, const Shape& x, const std::array<std::int64_
 void conv_of_pooled(Importer& m, const NodeProto& node, const Value& x, const TensorProto& w,
                     const TensorProto* bias) {
   const std::string name = m.name_for(node, &w);
-  m.weight(name + ".weight", w.as_floats());
+  m.filters(name, w, w.as_floats());
   if (bias != nullptr) m.weight(name + ".bias", bias->as_floats());
   m.add(node, name, std::make_shared<Linear>(w.dims[1], w.dims[0], bias != nullptr), {x.id},
         Form::kPooled);
@@ -107,7 +107,7 @@ void conv(Importer& m, const NodeProto& node) {
                                                             .pad_right = pads.right + x.pads.right,
                                                             .dilation = dilation});
   m.add(node, name, layer, {x.id}, Form::kImage);
-  m.weight(name + ".weight", w.as_floats());
+  m.filters(name, w, w.as_floats());
   if (bias != nullptr) m.weight(name + ".bias", bias->as_floats());
 }
 
@@ -330,7 +330,7 @@ void fully_connected(Importer& m, const NodeProto& node, const TensorProto& w,
               {x.id});
     m.add(node, name + ".rows", std::make_shared<GlobalAvgPool>(), {map}, Form::kRow);
   }
-  m.weight(name + ".weight", std::move(weight));
+  m.filters(name, w, std::move(weight));
   if (bias != nullptr) m.weight(name + ".bias", *bias);
 }
 

@@ -45,6 +45,7 @@ struct TensorProto {
   std::vector<double> doubles;
   std::vector<std::int64_t> integers;  ///< int32_data, int64_data: also 16-bit floats' bits
   std::string external;                ///< where the data are if not in this file
+  bool in_steps = false;               ///< made of 8-bit steps, by the importer
 
   [[nodiscard]] std::int64_t numel() const;
   /// The elements as f32 (floating types). Throws Error(kModel) naming the tensor.

@@ -83,6 +83,7 @@ Value made(Importer& m, const TensorProto& like, std::vector<float> values) {
   t.dims = like.dims;
   t.type = ElementType::kFloat;
   t.floats = std::move(values);
+  t.in_steps = true;
   return {.form = Form::kConstant, .constant = m.keep(std::move(t))};
 }
 
@@ -124,6 +125,7 @@ void quantize_linear(Importer& m, const NodeProto& node) {
     }
     const Grid g = grid_of(m, node, {});
     x.id = clamped(m, node, x, g, limits);
+    m.note_steps(x.id, {g.scale[0], static_cast<int>(g.zero[0]) - limits.first});
   }
   x.quantised = true;
   m.define(node.outputs[0], std::move(x));

@@ -10,6 +10,7 @@
 #include "engine/io/file.h"
 #include "kernels/api/backend_info.h"
 #include "runtime/cli/commands.h"
+#include "runtime/model/bf16.h"
 #include "runtime/model/profile.h"
 #include "runtime/model/quantize.h"
 #include "runtime/package/base_models.h"
@@ -37,17 +38,17 @@ void print(const ModelProfile& p) {
   }
   std::cout << fmt::format(
       "total {:.3f} ms, peak {:.1f} MiB, batch {}, {} threads; roof {:.0f} GFLOP/s f32, {:.0f} "
-      "int8 "
-      "(matrix product), {:.1f} GB/s (copy)\n",
+      "bf16, {:.0f} int8 (matrix product), {:.1f} GB/s (copy)\n",
       p.total_ms, static_cast<double>(p.peak_bytes) / (1024.0 * 1024.0), p.batch, p.threads,
-      p.roof.flops_per_second / 1e9, p.roof.int8_flops_per_second / 1e9,
-      p.roof.bytes_per_second / 1e9);
+      p.roof.flops_per_second / 1e9, p.roof.bf16_flops_per_second / 1e9,
+      p.roof.int8_flops_per_second / 1e9, p.roof.bytes_per_second / 1e9);
 }
 
 /// Layers of a model, or of a package's network with its base.
 std::vector<double> costs_of(Context& ctx, const Args& args) {
   if (!is_package_file(args.model)) {
     const Model model = Model::load(ctx, args.model);
+    require_f32(model, args.model);
     return layer_costs(ctx, model.header().graph, model.params(), args.runs);
   }
   const Package package(args.model);
@@ -90,17 +91,17 @@ int run_profile(const Args& args) {
 
 /// The model in the arithmetic asked for. Throws Error(kUnsupported) where that cannot be had.
 Model in_dtype(Context& ctx, Model model, const Args& args) {
-  const bool is_int8 = model.header().quantization.has_value();
-  const std::string has = is_int8 ? "int8" : "f32";
-  if (args.dtype.empty() || args.dtype == has) return model;
-  if (is_int8) {
-    fail(Errc::kUnsupported, "--dtype ", args.dtype, ": ", args.model,
-         " is an int8 model; bench the f32 model that it was made of");
+  const DType has = model.header().arithmetic();
+  if (args.dtype.empty() || args.dtype == arithmetic_name(has)) return model;
+  if (has != DType::kF32) {
+    fail(Errc::kUnsupported, "--dtype ", args.dtype, ": ", args.model, " is made for ",
+         arithmetic_name(has), "; bench the f32 model that it was made of");
   }
   const char* missing = kernels::why_not_fast(args.dtype == "bf16" ? DType::kBF16 : DType::kI8);
   if (missing != nullptr) {
     fail(Errc::kUnsupported, "--dtype ", args.dtype, ": ", missing, "; use --dtype f32");
   }
+  if (args.dtype == "bf16") return make_bf16(ctx, model);
   log::info("int8 by the ranges of drawn images: for timing only, `graft quantize` makes a model");
   return quantize_for_timing(ctx, model);
 }

@@ -8,6 +8,7 @@
 #include "engine/core/error.h"
 #include "engine/core/log.h"
 #include "engine/core/text.h"
+#include "engine/device/thread_budget.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/schedule_options.h"
 #include "runtime/cli/sink_credentials.h"
@@ -15,6 +16,7 @@
 #include "runtime/run/http_server.h"
 #include "runtime/run/runner.h"
 #include "runtime/train/stop_signal.h"
+#include "runtime/train/trainer.h"
 
 namespace graft::cli {
 namespace {
@@ -26,7 +28,8 @@ struct RunArgs {
   std::vector<std::string> apps, sinks, crops;
   std::string source, journal, plan, budget, mode, listen, scores, costs, measured, base, rates,
       token_file;
-  std::string stream = "camera", method = "exact", objective = "mean", voting = "off";
+  std::string stream = "camera", method = "exact", device = "cpu", objective = "mean",
+              voting = "off";
   double fps = 0, report_every_s = 10;
   int threads = 0;
   bool no_sharing = false, json = false;
@@ -57,9 +60,9 @@ run::RunnerOptions options_of(const RunArgs& args) {
   o.request.settings.votes = parse_voting(args.voting);
   o.request.settings.rates = parse_rates(args.rates);
   o.sharing = !args.no_sharing;
-  o.threads = args.threads > 0
-                  ? args.threads
-                  : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const auto ctx = train::make_context(args.device, args.threads);
+  o.backend = ctx->backend();
+  o.threads = ctx->threads();
   o.journal = args.journal;
   o.scores = args.scores;
   o.snapshots = !args.listen.empty();
@@ -101,7 +104,9 @@ int run_run(const RunArgs& args) {
   // much of the memory would lie in holes.
   ::mallopt(M_ARENA_MAX, 2);
   const StopSignal signal;
-  run::Runner runner(options_of(args), StopSignal::requested);
+  const run::RunnerOptions options = options_of(args);
+  ThreadBudget::process().set(options.threads);
+  run::Runner runner(options, StopSignal::requested);
   std::vector<std::unique_ptr<events::Publisher>> publishers;
   for (const std::string& address : args.sinks) {
     auto sink = events::make_sink(address, sink_credentials());
@@ -141,7 +146,8 @@ int run_run(const RunArgs& args) {
 }
 
 void add_options(CLI::App* app, RunArgs& a) {
-  app->add_option("--apps", a.apps, "packages of graft package build")->required();
+  app->add_option("--apps", a.apps,
+                  "packages of graft package build; those that --plan names without");
   app->add_option("--source", a.source,
                   "file:FILE, images:FOLDER, rtsp://..., v4l2:DEVICE or synthetic:[key=value,...]; "
                   "${NAME} is taken from the environment")
@@ -181,6 +187,9 @@ void add_options(CLI::App* app, RunArgs& a) {
   app->add_option("--rates", a.rates, "analysed frames/s to choose from, e.g. 1,2,5");
   app->add_option("--threads", a.threads, "of all networks together; 0: all cores")
       ->check(CLI::Range(0, 1024));
+  app->add_option("--device", a.device)
+      ->check(CLI::IsMember({"cpu", "cuda", "auto"}))
+      ->capture_default_str();
   app->add_option("--report-every", a.report_every_s, "seconds between reports")
       ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str();

@@ -60,15 +60,20 @@ double stream_fps_of(const ScheduleArgs& args, const Workload& from_json) {
   return args.stream_fps;
 }
 
-/// All files are of one stream; their applications share its stem.
-Workload read_apps(const ScheduleArgs& args, int n_layers, EventModel model) {
-  Workload all;
+std::vector<NamedPackage> read_packages(const ScheduleArgs& args) {
   std::vector<std::filesystem::path> packages;
   for (const std::string& path : args.apps) {
-    if (is_package_file(path)) {
-      packages.emplace_back(path);
-      continue;
-    }
+    if (is_package_file(path)) packages.emplace_back(path);
+  }
+  return open_packages(packages);
+}
+
+/// All files are of one stream; their applications share its stem.
+Workload read_apps(const ScheduleArgs& args, std::span<const NamedPackage> packages, int n_layers,
+                   EventModel model) {
+  Workload all;
+  for (const std::string& path : args.apps) {
+    if (is_package_file(path)) continue;
     Workload one = read_workload(read_file(path, kMaxFileBytes), path, n_layers, model);
     if (all.stream_fps != 0 && all.stream_fps != one.stream_fps) {
       fail(Errc::kModel, path, ": stream_fps is ", one.stream_fps, ", that of the files before ",
@@ -81,7 +86,7 @@ Workload read_apps(const ScheduleArgs& args, int n_layers, EventModel model) {
     }
   }
   all.stream_fps = stream_fps_of(args, all);
-  const Workload more = workload_of(open_packages(packages), all.stream_fps, n_layers);
+  const Workload more = workload_of(packages, all.stream_fps, n_layers);
   all.apps.insert(all.apps.end(), more.apps.begin(), more.apps.end());
   return all;
 }
@@ -124,6 +129,19 @@ void run_audit(const ScheduleArgs& args, const Workload& workload, Json& json,
   json["flagged"] = std::move(flagged);
 }
 
+/// Says which package each application comes from, relative to the plan's folder, so that the plan
+/// alone is enough for `graft run`.
+void name_packages(Json& apps, std::span<const NamedPackage> packages,
+                   const std::filesystem::path& plan) {
+  const auto folder = (std::filesystem::current_path() / plan).parent_path();
+  for (Json& app : apps) {
+    for (const NamedPackage& p : packages) {
+      if (app.at("name") == p.name)
+        app["package"] = std::filesystem::proximate(p.package->path(), folder);
+    }
+  }
+}
+
 void emit(const ScheduleArgs& args, const std::string& text) {
   if (args.out.empty()) {
     std::cout << text;
@@ -135,11 +153,13 @@ void emit(const ScheduleArgs& args, const std::string& text) {
 int run_one(const ScheduleArgs& args) {
   const CostModel costs = run::read_costs(args.costs);
   ScheduleRequest request = make_request(args);
-  const Workload workload = read_apps(args, costs.n_layers(), request.settings.model);
+  const auto packages = read_packages(args);
+  const Workload workload = read_apps(args, packages, costs.n_layers(), request.settings.model);
   request.settings.budget = budget_of(args, workload, args.apps.front());
   const Schedule schedule = make_schedule(workload, costs, request);
   Json json = schedule_json(schedule, request);
   json["method"] = args.method;
+  name_packages(json["apps"], packages, args.out);
   std::vector<std::string> words;
   if (args.explain) words = explain(schedule, workload);
   if (!words.empty()) json["explanation"] = words;

@@ -9,16 +9,18 @@
 
 namespace graft::data {
 
-Loader::Loader(DatasetPtr dataset, const LoaderOptions& options, MemoryResource& memory)
-    : dataset_(std::move(dataset)), options_(options) {
+Loader::Loader(DatasetPtr dataset, const LoaderOptions& options, MemoryResource& memory,
+               std::unique_ptr<BatchUpload> upload)
+    : dataset_(std::move(dataset)), options_(options), upload_(std::move(upload)) {
   GRAFT_CHECK(dataset_ != nullptr && options.batch >= 1 && options.threads >= 1, "loader: batch ",
               options.batch, ", threads ", options.threads);
   for (int t = 0; t < options.threads; ++t) {
     makers_.push_back(std::make_unique<BatchMaker>(dataset_, options.augment, options.seed,
                                                    options.batch, memory));
   }
-  constexpr std::size_t kLeastSlots = 2;  // one in the caller's hands, one in the making
-  slots_.resize(std::max(kLeastSlots, options.ring_bytes / makers_.front()->storage_bytes()));
+  // One in the caller's hands, one on its way to a device, one in the making.
+  const std::size_t least = upload_ ? 3 : 2;
+  slots_.resize(std::max(least, options.ring_bytes / makers_.front()->storage_bytes()));
   for (Slot& slot : slots_) {
     if (options.pixels) slot.storage = makers_.front()->allocate();
     slot.batch.ids.reserve(static_cast<std::size_t>(options.batch));
@@ -32,6 +34,11 @@ Loader::Loader(DatasetPtr dataset, const LoaderOptions& options, MemoryResource&
 
 Loader::~Loader() {
   for (std::jthread& thread : threads_) thread.request_stop();
+  if (upload_ == nullptr) return;
+  try {
+    upload_->wait();        // before the memory goes that it copies from
+  } catch (const Error&) {  // a broken device was reported where it broke
+  }
 }
 
 void Loader::start(std::uint32_t epoch, std::int64_t cursor) {
@@ -48,6 +55,7 @@ void Loader::start(std::uint32_t epoch, std::vector<std::int64_t> ids, std::int6
   batches_ = claimed_;  // nobody claims another one
   may_take_.wait(lock, [&] { return busy_ == 0; });
   ids_ = std::move(ids);
+  if (upload_) upload_->wait();
   begin(epoch, cursor);
   lock.unlock();
   may_make_.notify_all();
@@ -62,7 +70,7 @@ void Loader::begin(std::uint32_t epoch, std::int64_t cursor) {
   claimed_ = taken_ = released_ = 0;
   failed_ = false;
   for (Slot& slot : slots_) {
-    slot.ready = false;
+    slot.ready = slot.sent = false;
     slot.error = nullptr;
   }
 }
@@ -100,7 +108,8 @@ void Loader::make(std::int64_t number, BatchMaker& maker) {
 const Batch* Loader::next() {
   std::unique_lock lock(mutex_);
   if (released_ < taken_) {
-    slot_of(released_).ready = false;
+    if (upload_) upload_->wait();  // it was sent before the last batch was handed out
+    slot_of(released_).ready = slot_of(released_).sent = false;
     ++released_;
     may_make_.notify_one();
   }
@@ -113,9 +122,21 @@ const Batch* Loader::next() {
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   if (slot.error) std::rethrow_exception(slot.error);
+  if (upload_) {
+    send(taken_);
+    upload_->publish();
+    if (taken_ + 1 < batches_) send(taken_ + 1);
+  }
   ++taken_;
   cursor_ += slot.batch.size();
   return &slot.batch;
+}
+
+void Loader::send(std::int64_t number) {
+  Slot& slot = slot_of(number);
+  if (!slot.ready || slot.sent || slot.error) return;
+  upload_->send(slot.batch);
+  slot.sent = true;
 }
 
 LoaderStats Loader::stats() const { return {dataset_->bad_files(), wait_seconds_}; }

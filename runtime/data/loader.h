@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/data/batch.h"
+#include "runtime/data/batch_upload.h"
 
 namespace graft::data {
 
@@ -37,7 +38,10 @@ struct LoaderStats {
 /// allocates nothing. All of it lies in `memory`, which must be host memory.
 class Loader {
  public:
-  Loader(DatasetPtr dataset, const LoaderOptions& options, MemoryResource& memory = host_memory());
+  /// With `upload` the tensors of batches are on its device: the next one is copied while the
+  /// caller works on the last.
+  Loader(DatasetPtr dataset, const LoaderOptions& options, MemoryResource& memory = host_memory(),
+         std::unique_ptr<BatchUpload> upload = nullptr);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
@@ -69,18 +73,21 @@ class Loader {
     BatchMaker::Storage storage;
     Batch batch;
     std::exception_ptr error;
-    bool ready = false;
+    bool ready = false, sent = false;
   };
 
   void begin(std::uint32_t epoch, std::int64_t cursor);
   void work(const std::stop_token& stop, BatchMaker& maker);
   void make(std::int64_t number, BatchMaker& maker);
+  /// Starts the copy of a batch that is made and whose copy has not started.
+  void send(std::int64_t number);
   [[nodiscard]] Slot& slot_of(std::int64_t number) {
     return slots_[static_cast<std::size_t>(number) % slots_.size()];
   }
 
   DatasetPtr dataset_;
   LoaderOptions options_;
+  std::unique_ptr<BatchUpload> upload_;  ///< null: batches stay where they are made
   std::vector<Slot> slots_;
   std::vector<std::unique_ptr<BatchMaker>> makers_;
 

@@ -183,6 +183,12 @@ void write_family(const Family& family, const std::filesystem::path& folder) {
 
 Family read_family(const std::filesystem::path& folder) {
   const auto path = folder / kFamilyFile;
+  const std::uint64_t bytes = FileReader(path).size();
+  if (bytes > kMaxFileBytes) {
+    fail(Errc::kModel, path.string(), ": has ", bytes,
+         " bytes, the description of a family at most ", kMaxFileBytes,
+         "; `graft finetune` makes it again");
+  }
   return family_from_json(parse_json(read_file(path, kMaxFileBytes), path.string(), Errc::kModel),
                           path.string());
 }

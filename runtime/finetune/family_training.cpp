@@ -43,7 +43,9 @@ void take_base(Context& ctx, const Model& base, ParamStore& to) {
 Model open_base(Context& ctx, const std::string& base, std::uint64_t seed) {
   if (base.starts_with(kZoo)) return random_model(ctx, base.substr(kZoo.size()), seed);
   if (std::filesystem::is_directory(base)) return import_run(ctx, base);
-  return Model::load(ctx, base);
+  Model model = Model::load(ctx, base);
+  require_f32(model, base);
+  return model;
 }
 
 FamilyTraining::FamilyTraining(const FinetuneOptions& options, Context& ctx, const Model& base)

@@ -18,6 +18,7 @@
 #include "models/onnx/import.h"
 #include "models/spec/weight_names.h"
 #include "runtime/model/folding.h"
+#include "runtime/model/import_int8.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/run_dir.h"
 
@@ -269,12 +270,6 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
   const std::string source = path.string();
   const std::string bytes = read_file(path, kMaxBytes);
   onnx::Imported imported = onnx::import_model(bytes, source, {.size = options.size});
-  if (imported.quantised > 0) {
-    log::info(
-        "{}: {} values are 8-bit in the file; the model has the same weights and f32 activations, "
-        "`graft quantize` makes it int8",
-        source, imported.quantised);
-  }
   ModelHeader header;
   header.graph = std::move(imported.graph);
   header.origin =
@@ -297,6 +292,16 @@ Model import_onnx(Context& ctx, const std::filesystem::path& path, const ImportO
   }
   model.params().bump_version();
   check_folding(model);
+  if (imported.quantised == 0) return model;
+  if (auto int8 = int8_of_steps(ctx, model, {imported.steps, imported.layers_in_steps})) {
+    log::info("{}: 8-bit as in the file, with {} layers in f32", source,
+              int8->header().quantization->floating.size());
+    return std::move(*int8);
+  }
+  log::info(
+      "{}: {} values are 8-bit in the file, but not as graft has them; the model has the same "
+      "weights and f32 activations, `graft quantize` makes it int8",
+      source, imported.quantised);
   return model;
 }
 

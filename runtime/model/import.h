@@ -25,7 +25,8 @@ struct ImportOptions {
                                    const ImportOptions& options);
 
 /// A classifier from an ONNX file (models/onnx/import.h), its preprocessing torchvision's unless
-/// said. Throws Error(kModel) listing every node that cannot be imported.
+/// said; int8 if the file is (QDQ) in graft's way (import_int8.h). Throws Error(kModel) listing
+/// every node that cannot be imported.
 [[nodiscard]] Model import_onnx(Context& ctx, const std::filesystem::path& path,
                                 const ImportOptions& options);
 

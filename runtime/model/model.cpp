@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/device/thread_budget.h"
+#include "graph/plan/bf16.h"
 #include "graph/plan/int8.h"
 #include "kernels/api/backend_info.h"
 
@@ -32,9 +33,14 @@ void check(const ModelHeader& header) {
 
 }  // namespace
 
+std::string_view arithmetic_name(DType arithmetic) {
+  return arithmetic == DType::kI8 ? "int8" : name(arithmetic);
+}
+
 Graph stored_graph(const ModelHeader& header) {
-  if (!header.quantization) return header.graph;
+  if (header.arithmetic() == DType::kF32) return header.graph;
   const Graph inference = inference_form(header.graph).graph;
+  if (header.arithmetic() == DType::kBF16) return bf16_form(inference).graph;
   const auto candidates = int8_layers(inference);
   for (const std::string& name : header.quantization->floating) {
     GRAFT_CHECK(std::find(candidates.begin(), candidates.end(), name) != candidates.end(),
@@ -49,13 +55,21 @@ Model::Model(Context& ctx, ModelHeader header) : ctx_(&ctx), header_(std::move(h
   params_ = std::make_unique<ParamStore>(ctx, stored_.param_specs(), DType::kF32, Gradients::kNone);
 }
 
+void require_f32(const Model& model, const std::string& source) {
+  const DType arithmetic = model.header().arithmetic();
+  if (arithmetic == DType::kF32) return;
+  fail(Errc::kModel, source, ": an ", arithmetic_name(arithmetic),
+       " model cannot stand for the network as written; give the f32 model that it was made of");
+}
+
 InferenceNet& Model::inference_net() {
   if (!net_) net_ = std::make_unique<InferenceNet>(*ctx_, stored_, *params_);
   return *net_;
 }
 
 void Model::set_folds(bool folds) {
-  GRAFT_CHECK(!header_.quantization, "model: an 8-bit model runs as it is");
+  GRAFT_CHECK(header_.arithmetic() == DType::kF32, "model: one in ",
+              arithmetic_name(header_.arithmetic()), " runs as it is");
   header_.folds = folds;
   executor_.reset();
   max_batch_ = 0;
@@ -65,6 +79,12 @@ const Graph& Model::inference_graph() { return runs_folded() ? inference_net().g
 
 void Model::plan_for(std::int64_t batch) {
   if (batch <= max_batch_) return;
+  if (header_.arithmetic() == DType::kBF16) {
+    if (const char* missing = kernels::why_not_fast(DType::kBF16)) {
+      fail(Errc::kUnsupported, "the model is bf16: ", missing,
+           "; run the f32 model that it was made of");
+    }
+  }
   executor_.reset();
   executor_ = std::make_unique<Executor>(*ctx_, inference_graph(),
                                          runs_folded() ? inference_net().params() : *params_,

@@ -19,7 +19,7 @@
 namespace graft {
 
 /// Of model files. Older ones are read, but for int8 ones; a newer one is refused (exit code 5).
-inline constexpr int kModelFormat = 3;
+inline constexpr int kModelFormat = 4;
 
 inline constexpr const char* kImageInput = "image";   ///< (1,H,W,3)
 inline constexpr const char* kLogits = "logits";      ///< output of a classifier, (1,classes)
@@ -46,12 +46,21 @@ struct ModelHeader {
   bool folds = true;
   /// Given: the weights are those of the 8-bit form of the inference form (graph/plan/int8.h).
   std::optional<Quantization> quantization = {};
+  /// The weights are those of the bf16 form of the inference form (graph/plan/bf16.h).
+  bool bf16 = false;
 
+  /// Of weights and most values: kF32, kBF16 or kI8.
+  [[nodiscard]] DType arithmetic() const {
+    return quantization ? DType::kI8 : bf16 ? DType::kBF16 : DType::kF32;
+  }
   [[nodiscard]] bool classifies() const { return graph.outputs().front().name == kLogits; }
   [[nodiscard]] ValueId output() const { return graph.outputs().front().value; }
 };
 
-/// The graph whose parameters a model has: the one as written, or the 8-bit form. Throws
+/// "f32", "bf16" or "int8".
+[[nodiscard]] std::string_view arithmetic_name(DType arithmetic);
+
+/// The graph whose parameters a model has: the one as written, or its bf16 or 8-bit form. Throws
 /// Error(kInvalidArgument) if Quantization::floating names what is no 8-bit layer.
 [[nodiscard]] Graph stored_graph(const ModelHeader& header);
 
@@ -88,16 +97,17 @@ class Model {
   }
 
   /// The output for preprocessed images x (N,H,W,3), one row each: logits or features. The values
-  /// hold until the next call. Plans anew, and allocates, when N is larger than ever before.
+  /// hold until the next call. Plans anew, and allocates, when N is larger than ever before. Throws
+  /// Error(kUnsupported) for a bf16 model where the processor has no instructions for it.
   [[nodiscard]] std::span<const float> run(const Tensor& x);
   /// run() on decoded images.
   [[nodiscard]] std::span<const float> run(std::span<const ImageU8> images);
 
-  /// Whether to run the inference form. The next run plans anew. Not for 8-bit models.
+  /// Whether to run the inference form. The next run plans anew. For f32 models only.
   void set_folds(bool folds);
   /// What run() runs.
   [[nodiscard]] const Graph& inference_graph();
-  /// The inference form with its parameters as of the last run. Not for 8-bit models.
+  /// The inference form with its parameters as of the last run. For f32 models only.
   [[nodiscard]] InferenceNet& inference_net();
   /// Bytes of all that for the largest batch so far, and of what the context's kernels keep.
   [[nodiscard]] std::size_t planned_bytes() const;
@@ -116,7 +126,9 @@ class Model {
 
  private:
   void plan_for(std::int64_t batch);
-  [[nodiscard]] bool runs_folded() const { return header_.folds && !header_.quantization; }
+  [[nodiscard]] bool runs_folded() const {
+    return header_.folds && header_.arithmetic() == DType::kF32;
+  }
 
   Context* ctx_;
   ModelHeader header_;
@@ -130,5 +142,9 @@ class Model {
   std::vector<float> pixels_;  // of one image
   std::vector<float> values_;  // of the last run
 };
+
+/// Throws Error(kModel), naming `source`, for a model of less precision: others take its weights
+/// for those of its graph as written.
+void require_f32(const Model& model, const std::string& source);
 
 }  // namespace graft

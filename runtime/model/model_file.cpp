@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // MODEL.graft: a safetensors archive. Metadata: graft_model (the format's number), architecture or
-// graph, norm, output and output_node, preprocess, labels (JSON), origin, folds, int8 (JSON, format
-// 3 only: the weights are those of the 8-bit form), sha256 of all the others and of the weights.
+// graph, norm, output and output_node, preprocess, labels (JSON), origin, folds, int8 (JSON, from
+// format 3: the weights are those of the 8-bit form), bf16 ("yes", from format 4: those of the bf16
+// form), sha256 of all the others and of the weights.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -22,9 +23,9 @@ namespace graft {
 namespace {
 
 constexpr const char* kFormatKey = "graft_model";
-constexpr int kFloatFormat = 1;  // of files without 8-bit weights
+constexpr int kFloatFormat = 1, kInt8Format = 3, kBf16Format = 4;  // the first that hold them
 constexpr const char* kHashKey = "sha256";
-constexpr const char* kInt8Key = "int8";
+constexpr const char *kInt8Key = "int8", *kBf16Key = "bf16";
 constexpr const char *kFoldsKey = "folds", *kYes = "yes", *kNo = "no";
 constexpr std::size_t kMaxLabels = 1'000'000;
 
@@ -41,9 +42,14 @@ std::string content_hash(Context& ctx, const ArchiveMetadata& metadata, const Pa
   return hash.hex();
 }
 
+int format_of(const ModelHeader& h) {
+  if (h.arithmetic() == DType::kF32) return kFloatFormat;
+  return h.arithmetic() == DType::kBF16 ? kBf16Format : kInt8Format;
+}
+
 ArchiveMetadata metadata_of(const ModelHeader& h) {
   ArchiveMetadata m = {{"format", "pt"},
-                       {kFormatKey, std::to_string(h.quantization ? kModelFormat : kFloatFormat)},
+                       {kFormatKey, std::to_string(format_of(h))},
                        {"norm", name(h.norm)},
                        {"output", h.graph.outputs().front().name},
                        {"preprocess", data::to_json(h.preprocess).dump()},
@@ -61,6 +67,7 @@ ArchiveMetadata metadata_of(const ModelHeader& h) {
         Json{{"method", q->method}, {"floating", q->floating}, {"calibration", q->calibration}}
             .dump();
   }
+  if (h.bf16) m[kBf16Key] = kYes;
   return m;
 }
 
@@ -100,7 +107,7 @@ void check_format(const Metadata& m) {
          kModelFormat, "; use a newer graft");
   }
   // Which layers are 8-bit, and so what the file holds, follows from the network and the format.
-  if (m.has(kInt8Key) && *format < kModelFormat) {
+  if (m.has(kInt8Key) && *format < kInt8Format) {
     fail(Errc::kModel, m.source(), ": an int8 model of format ", *format,
          ", when fewer layers were 8-bit; run `graft quantize` again on the f32 model that it was "
          "made of");
@@ -176,6 +183,8 @@ ModelHeader read_header(const Metadata& m) {
     h.graph = graph_from_json(m.json("graph"), m.source());
   }
   h.quantization = read_quantization(m);
+  h.bf16 = m.has(kBf16Key);
+  if (h.bf16 && h.quantization) fail(Errc::kModel, m.source(), ": both int8 and bf16");
   return h;
 }
 

@@ -66,12 +66,17 @@ LayerProfile describe(const Graph& graph, ValueId id, std::int64_t batch) {
           .op = std::string(node.layer->kind()) + (attributes.empty() ? "" : " " + attributes),
           .flops = node.layer->flops(inputs),
           .bytes = bytes_of(graph, node, id, batch),
-          .int8 = size_of(graph.node(node.inputs[0]).dtype) == 1};
+          .reads = graph.node(node.inputs[0]).dtype};
+}
+
+double rate_of(const MachineRoof& roof, DType reads) {
+  if (reads == DType::kBF16) return roof.bf16_flops_per_second;
+  return size_of(reads) == 1 ? roof.int8_flops_per_second : roof.flops_per_second;
 }
 
 /// Time that the roof allows / time.
 double roofline(const MachineRoof& roof, const LayerProfile& layer) {
-  const double rate = layer.int8 ? roof.int8_flops_per_second : roof.flops_per_second;
+  const double rate = rate_of(roof, layer.reads);
   const double seconds = std::max(static_cast<double>(layer.flops) / rate,
                                   static_cast<double>(layer.bytes) / roof.bytes_per_second);
   return layer.ms > 0 ? kMsPerSecond * seconds / layer.ms : 0;
@@ -90,12 +95,17 @@ MachineRoof measure_roof(Context& ctx) {
     kernels::linear_fwd(ctx, a, b, {}, 0, c);
     ctx.synchronize();
   });
+  Tensor a_low = Tensor::allocate(ctx.memory(), {kSide, kSide}, DType::kBF16);
+  Tensor b_low = Tensor::allocate(ctx.memory(), {kSide, kSide}, DType::kBF16);
   Tensor bytes = Tensor::allocate(ctx.memory(), {kSide, kSide}, DType::kU8);
   Tensor weights = Tensor::allocate(ctx.memory(), {kSide, kSide}, DType::kI8);
   Tensor zeros = Tensor::allocate(ctx.memory(), {kSide});
-  for (Tensor* t : {&bytes, &weights, &zeros}) fill_zero(ctx, *t);
+  for (Tensor* t : {&a_low, &b_low, &bytes, &weights, &zeros}) fill_zero(ctx, *t);
   // Weights of a version are packed once.
   constexpr auto kVersion = std::numeric_limits<std::uint64_t>::max();
+  const bool has_bf16 = kernels::why_not_fast(DType::kBF16) == nullptr;
+  const auto run_bf16 = [&] { kernels::linear_fwd(ctx, a_low, b_low, {}, kVersion, c); };
+  const double bf16 = has_bf16 ? fastest(run_bf16) : product;
   const bool has_int8 = kernels::why_not_fast(DType::kI8) == nullptr;
   const auto run_int8 = [&] {
     kernels::linear_int8_fwd(ctx, {}, bytes, weights, zeros, zeros, kVersion, c);
@@ -106,6 +116,7 @@ MachineRoof measure_roof(Context& ctx) {
   const double copy = fastest([&] { copy_from_host(ctx, host.data(), large); });
   constexpr double kFlops = 2.0 * kSide * kSide * kSide;
   return {.flops_per_second = kFlops / product,
+          .bf16_flops_per_second = kFlops / bf16,
           .int8_flops_per_second = kFlops / int8,
           .bytes_per_second = 2.0 * sizeof(float) * static_cast<double>(kCopied) / copy};
 }
@@ -163,6 +174,7 @@ Json to_json(const ModelProfile& profile) {
           {"threads", profile.threads},
           {"roof",
            {{"gflops_per_second", profile.roof.flops_per_second / 1e9},
+            {"bf16_gflops_per_second", profile.roof.bf16_flops_per_second / 1e9},
             {"int8_gflops_per_second", profile.roof.int8_flops_per_second / 1e9},
             {"gbytes_per_second", profile.roof.bytes_per_second / 1e9}}}};
 }

@@ -12,9 +12,11 @@
 namespace graft {
 
 /// What the machine gives a context, as this library reaches it: the rate of a large matrix
-/// product, in f32 and in 8-bit integers, and of a large copy (bytes read and written).
+/// product, in f32, in bf16 and in 8-bit integers (where there are no instructions, as in f32), and
+/// of a large copy (bytes read and written).
 struct MachineRoof {
   double flops_per_second = 0;
+  double bf16_flops_per_second = 0;
   double int8_flops_per_second = 0;
   double bytes_per_second = 0;
 };
@@ -23,11 +25,11 @@ struct MachineRoof {
 /// One layer of a forward.
 struct LayerProfile {
   std::string name, op;
-  double ms = 0;           ///< median
-  std::int64_t flops = 0;  ///< a multiply-add counts two
-  std::int64_t bytes = 0;  ///< inputs, parameters and output, each once
-  bool int8 = false;       ///< reads 8-bit integers: under their roof
-  double roofline = 0;     ///< time that the roof allows / ms
+  double ms = 0;              ///< median
+  std::int64_t flops = 0;     ///< a multiply-add counts two
+  std::int64_t bytes = 0;     ///< inputs, parameters and output, each once
+  DType reads = DType::kF32;  ///< whose roof it is under
+  double roofline = 0;        ///< time that the roof allows / ms
 };
 
 struct ModelProfile {

@@ -8,26 +8,14 @@
 
 #include "engine/core/log.h"
 #include "graph/exec/param_derivation.h"
-#include "graph/plan/int8.h"
 #include "runtime/model/drawn_images.h"
 
 namespace graft {
 namespace {
 
 void check_model(Model& model) {
-  if (model.header().quantization) {
-    fail(Errc::kUsage, "the model is int8 already; quantize the f32 model that it was made of");
-  }
-  if (!model.header().classifies()) {
-    fail(Errc::kUnsupported,
-         "the model is a feature extractor; what int8 costs is measured on the "
-         "classes of a classifier");
-  }
-  if (!model.header().folds) {
-    fail(Errc::kUnsupported,
-         "the model runs as written, since folding its batch norms moved its outputs too far; "
-         "int8 needs them folded");
-  }
+  check_reducible(model, "int8");
+  check_classifies(model, "int8");
   if (int8_layers(model.inference_graph()).empty()) {
     fail(Errc::kUnsupported,
          "the model has no layer with an 8-bit form: a dense convolution, or a depthwise one of "
@@ -92,9 +80,16 @@ class Quantizer {
   }
 
   [[nodiscard]] double lost(const Score& score) const { return points_lost(score, report_.f32); }
-  /// Less is lost; of equals, the outputs are nearer.
+  /// Points that may be lost on other images: a gain is chance, and where many first classes
+  /// change, a small loss may be too, so one standard error is added to it.
+  [[nodiscard]] double feared(const Score& score) const {
+    constexpr double kAll = 100;
+    return std::max(lost(score), 0.0) +
+           std::sqrt((kAll - score.agreement) * kAll / static_cast<double>(report_.images));
+  }
+  /// Less is feared; of equals, the outputs are nearer.
   [[nodiscard]] bool better(const Score& a, const Score& b) const {
-    return lost(a) != lost(b) ? lost(a) < lost(b) : a.sqnr_db > b.sqnr_db;
+    return feared(a) != feared(b) ? feared(a) < feared(b) : a.sqnr_db > b.sqnr_db;
   }
 
   void choose_method() {
@@ -123,14 +118,14 @@ class Quantizer {
     }
   }
 
-  /// While too much is lost: 1, 2, 4 ... of the layers that cost most go back to f32.
+  /// While too much is feared: 1, 2, 4 ... of the layers that cost most go back to f32.
   void give_back_layers() {
     std::vector<LayerReport> order = report_.layers;
     std::sort(order.begin(), order.end(), [](const LayerReport& a, const LayerReport& b) {
       return a.sqnr_db != b.sqnr_db ? a.sqnr_db < b.sqnr_db : a.name < b.name;
     });
     const std::size_t most = order.size() / 2;
-    for (std::size_t count = 1; count <= most && lost(report_.int8) > options_.gate / 2;
+    for (std::size_t count = 1; count <= most && feared(report_.int8) > options_.gate / 2;
          count *= 2) {
       std::vector<std::string> floating;
       for (std::size_t i = 0; i < count; ++i) floating.push_back(order[i].name);
@@ -155,6 +150,25 @@ class Quantizer {
 
 }  // namespace
 
+void check_reducible(const Model& model, std::string_view to) {
+  const DType arithmetic = model.header().arithmetic();
+  if (arithmetic != DType::kF32) {
+    fail(Errc::kUsage, "the model is ", arithmetic_name(arithmetic),
+         " already; quantize the f32 model that it was made of");
+  }
+  if (!model.header().folds) {
+    fail(Errc::kUnsupported,
+         "the model runs as written, since folding its batch norms moved its outputs too far; ", to,
+         " needs them folded");
+  }
+}
+
+void check_classifies(const Model& model, std::string_view to) {
+  if (model.header().classifies()) return;
+  fail(Errc::kUnsupported, "the model is a feature extractor; what ", to,
+       " costs is measured on the classes of a classifier");
+}
+
 double points_lost(const Score& score, const Score& f32) {
   constexpr double kAll = 100;
   return score.top1 && f32.top1 ? *f32.top1 - *score.top1 : kAll - score.agreement;
@@ -162,12 +176,25 @@ double points_lost(const Score& score, const Score& f32) {
 
 Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
                 CalibrationMethod method, std::vector<std::string> floating) {
-  const Int8Graph form = int8_form(model.inference_graph(), floating);
+  const auto scale_of = [&](const Int8Graph::Value& value) {
+    float range = 0;
+    for (const std::string& node : value.nodes) {
+      range = std::max(range, calibration.of(node).range(method, static_cast<int>(value.levels)));
+    }
+    return range > 0 ? range / value.levels : 1;
+  };
+  return make_int8(ctx, model,
+                   {.method = std::string(name(method)),
+                    .floating = std::move(floating),
+                    .calibration = std::to_string(calibration.images()) + " images"},
+                   scale_of);
+}
+
+Model make_int8(Context& ctx, Model& model, Quantization quantization,
+                const std::function<float(const Int8Graph::Value&)>& scale_of) {
+  const Int8Graph form = int8_form(model.inference_graph(), quantization.floating);
   ModelHeader header = model.header();
-  header.quantization =
-      Quantization{.method = std::string(name(method)),
-                   .floating = std::move(floating),
-                   .calibration = std::to_string(calibration.images()) + " images"};
+  header.quantization = std::move(quantization);
   Model out(ctx, std::move(header));
   ParamDerivation(form.derived, model.inference_net().params(), out.params()).run(ctx);
   for (const auto& e : out.params().entries()) {
@@ -176,13 +203,8 @@ Model make_int8(Context& ctx, Model& model, const Calibration& calibration,
     if (of_value) *e.value.ptr<float>() = 1;
   }
   for (const Int8Graph::Scale& scale : form.scales) {
-    const Int8Graph::Value& value = form.values[scale.value];
-    float range = 0;
-    for (const std::string& node : value.nodes) {
-      range = std::max(range, calibration.of(node).range(method, static_cast<int>(value.levels)));
-    }
     const ParamId id = out.params().find(scale.param);
-    *out.params().entry(id).value.ptr<float>() = range > 0 ? range / value.levels : 1;
+    *out.params().entry(id).value.ptr<float>() = scale_of(form.values[scale.value]);
   }
   out.params().bump_version();
   return out;

@@ -28,7 +28,7 @@ double forward_ms(Context& ctx, Executor& executor) {
 }  // namespace
 
 std::vector<double> layer_costs(Context& ctx, const Graph& graph, const ParamStore& params,
-                                int runs) {
+                                int runs, const std::function<void()>& between) {
   const DerivedGraph form = inference_form(graph);
   ParamStore derived(ctx, form.graph.param_specs(), DType::kF32);
   ParamDerivation(form, params, derived).run(ctx);
@@ -43,6 +43,7 @@ std::vector<double> layer_costs(Context& ctx, const Graph& graph, const ParamSto
   std::vector<double> whole_ms;
   for (int i = 0; i < kWarmUp; ++i) forward_ms(ctx, executor);
   for (int i = 0; i < runs; ++i) {
+    between();
     executor.set_observer([&](ValueId node, bool, double seconds) {
       node_ms[static_cast<std::size_t>(node)].push_back(kMsPerSecond * seconds);
     });

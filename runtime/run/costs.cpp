@@ -30,10 +30,11 @@ void write_costs(const std::filesystem::path& path, const CostModel& costs) {
   atomic_write(path, json.dump() + "\n");
 }
 
-CostModel measure_costs(Context& ctx, const Package& package, BaseModels& bases) {
+CostModel measure_costs(Context& ctx, const Package& package, BaseModels& bases,
+                        const std::function<void()>& between) {
   const int frozen = package.header().candidates.front().frozen;
   const auto params = candidate_params(ctx, package, frozen, bases.get(ctx, package));
-  return CostModel(layer_costs(ctx, package.header().graph, *params, kRuns), "ms");
+  return CostModel(layer_costs(ctx, package.header().graph, *params, kRuns, between), "ms");
 }
 
 }  // namespace graft::run

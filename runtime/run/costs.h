@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "engine/device/context.h"
 #include "runtime/package/base_models.h"
@@ -17,6 +18,7 @@ namespace graft::run {
 void write_costs(const std::filesystem::path& path, const CostModel& costs);
 
 /// Milliseconds that each layer of the package's network takes on one frame; see layer_costs().
-[[nodiscard]] CostModel measure_costs(Context& ctx, const Package& package, BaseModels& bases);
+[[nodiscard]] CostModel measure_costs(Context& ctx, const Package& package, BaseModels& bases,
+                                      const std::function<void()>& between);
 
 }  // namespace graft::run

@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "engine/device/thread_budget.h"
+
 namespace graft::run {
 namespace {
 
@@ -16,9 +18,9 @@ std::vector<double> rates_of(const Schedule& schedule) {
 
 }  // namespace
 
-Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
+Deployment::Deployment(std::unique_ptr<Context> ctx, Schedule schedule, std::vector<RunApp> apps,
                        const DeploymentOptions& options)
-    : ctx_(Backend::kCpu, options.threads),
+    : ctx_(std::move(ctx)),
       schedule_(std::move(schedule)),
       apps_(std::move(apps)),
       sharing_(options.sharing),
@@ -26,15 +28,7 @@ Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
   GRAFT_CHECK_EQ(apps_.size(), schedule_.apps.size(), "deployment: applications");
   if (apps_.empty()) return;
   set_rows();
-  BaseModels bases(options.bases);
-  if (sharing_) {
-    trees_.push_back(std::make_unique<TreeRunner>(ctx_, tree_apps(), bases));
-  } else {
-    for (TreeApp& app : tree_apps()) {
-      trees_.push_back(
-          std::make_unique<TreeRunner>(ctx_, std::vector<TreeApp>{std::move(app)}, bases));
-    }
-  }
+  plant_trees(options.bases);
   const data::Preprocess& p = trees_.front()->preprocess();
   for (const auto& tree : trees_) {
     if (tree->preprocess() == p) continue;
@@ -42,8 +36,23 @@ Deployment::Deployment(Schedule schedule, std::vector<RunApp> apps,
          " prepare images differently; run them on streams of their own");
   }
   const auto rows = static_cast<std::int64_t>(views_.size());
-  images_ = Tensor::allocate(ctx_.memory(), {rows, p.height, p.width, ImageU8::kChannels});
+  images_ = Tensor::allocate(ctx_->memory(), {rows, p.height, p.width, ImageU8::kChannels});
+  if (ctx_->backend() == Backend::kCuda) staged_.resize(static_cast<std::size_t>(images_.numel()));
   list_nodes();
+}
+
+void Deployment::plant_trees(const std::filesystem::path& where) {
+  BaseModels bases(where);
+  ThreadBudget::Lease lease(ThreadBudget::process(), ctx_->threads());
+  const auto plant = [&](std::vector<TreeApp> apps) {
+    trees_.push_back(std::make_unique<TreeRunner>(*ctx_, std::move(apps), bases,
+                                                  [&lease] { lease.give_way(); }));
+  };
+  if (sharing_) {
+    plant(tree_apps());
+    return;
+  }
+  for (TreeApp& app : tree_apps()) plant({std::move(app)});
 }
 
 void Deployment::set_rows() {
@@ -69,23 +78,27 @@ void Deployment::start_after(std::int64_t index) {
   if (index >= 0) (void)picker_.pick(index);
 }
 
+float* Deployment::pixels() { return staged_.empty() ? images_.ptr<float>() : staged_.data(); }
+
 std::span<const AppResult> Deployment::run(const ImageU8& image,
                                            std::span<const std::uint8_t> due) {
+  const ThreadBudget::Lease lease(ThreadBudget::process(), ctx_->threads());
   const data::Preprocess& p = trees_.front()->preprocess();
-  const auto pixels = static_cast<std::size_t>(images_.numel()) / views_.size();
+  const auto n_pixels = static_cast<std::size_t>(images_.numel()) / views_.size();
   for (std::size_t row = 0; row < views_.size(); ++row) {
     bool wanted = false;
     for (std::size_t i = 0; i < apps_.size(); ++i) {
       wanted = wanted || (due[i] != 0 && row_of_[i] == static_cast<std::int64_t>(row));
     }
     if (!wanted) continue;
-    const std::span values(images_.ptr<float>() + row * pixels, pixels);
+    const std::span values(pixels() + row * n_pixels, n_pixels);
     if (views_[row].whole()) {
       data::apply(p, image, values);
     } else {
       data::apply(p, cut(views_[row], image), values);
     }
   }
+  if (!staged_.empty()) copy_from_host(*ctx_, staged_.data(), images_);
   if (sharing_) return trees_.front()->run(images_, due);
   results_.clear();
   for (std::size_t i = 0; i < trees_.size(); ++i) {

@@ -17,21 +17,22 @@
 namespace graft::run {
 
 struct DeploymentOptions {
-  int threads = 1;
   double stream_fps = 0;
   std::filesystem::path bases;  ///< see BaseModels
   bool sharing = true;          ///< else every application runs its whole network
 };
 
 /// A schedule with the networks that it needs in memory, warm. Applications with the same view of
-/// the picture share its stem; other views are other rows of one batch. Has a context, and so a
-/// thread budget, of its own: the thread that runs it need not be the one that built it. Not
-/// thread-safe.
+/// the picture share its stem; other views are other rows of one batch. Its threads come out of
+/// ThreadBudget::process(): while one is built and another runs, they take turns, and the building
+/// stops for a frame between two layers. Has a context of its own, of any backend: the thread that
+/// runs it need not be the one that built it. Not thread-safe.
 class Deployment {
  public:
   /// One application of `apps` for each of `schedule`, in its order; may be none. Throws as
   /// TreeRunner; Error(kConfig) for a rate that the stream does not have.
-  Deployment(Schedule schedule, std::vector<RunApp> apps, const DeploymentOptions& options);
+  Deployment(std::unique_ptr<Context> ctx, Schedule schedule, std::vector<RunApp> apps,
+             const DeploymentOptions& options);
 
   /// Says that frames up to `index` are past; called before the first run in the middle of a
   /// stream.
@@ -60,9 +61,12 @@ class Deployment {
  private:
   [[nodiscard]] std::vector<TreeApp> tree_apps() const;
   void set_rows();
+  /// What the images of a run are written to.
+  [[nodiscard]] float* pixels();
+  void plant_trees(const std::filesystem::path& bases);
   void list_nodes();
 
-  Context ctx_;
+  std::unique_ptr<Context> ctx_;
   Schedule schedule_;
   std::vector<RunApp> apps_;
   bool sharing_;
@@ -73,6 +77,7 @@ class Deployment {
   std::vector<View> views_;           // one a row of the batch
   std::vector<std::int64_t> row_of_;  // of each application
   Tensor images_;                     // (rows, H, W, 3)
+  std::vector<float> staged_;         // as images_, where these are on a device
   std::vector<AppResult> results_;
 };
 

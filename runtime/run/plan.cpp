@@ -22,6 +22,10 @@ constexpr std::uint64_t kMaxPlanBytes = std::uint64_t{64} << 20;
 constexpr std::size_t kMaxApps = 4096;
 constexpr double kMaxFps = 1e6;
 
+Json read_json(const std::filesystem::path& plan) {
+  return parse_json(read_file(plan, kMaxPlanBytes), plan.string(), Errc::kModel);
+}
+
 ScheduledApp parse_app(const JsonField& field) {
   ScheduledApp app;
   app.name = field.at("name").text();
@@ -187,9 +191,26 @@ Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps, const Co
       .with(request.settings.budget);
 }
 
+std::vector<RunApp> load_planned_apps(const std::filesystem::path& plan) {
+  const Json json = read_json(plan);
+  const JsonField root(json, plan.string());
+  std::vector<RunApp> apps;
+  for (const JsonField& field : root.at("apps").elements(kMaxApps)) {
+    const auto package = field.find("package");
+    if (!package) {
+      fail(Errc::kConfig, plan.string(), ": names no package for ", field.at("name").text(),
+           "; give the packages with --apps");
+    }
+    RunApp app = load_app(plan.parent_path() / package->text());
+    app.name = field.at("name").text();
+    apps.push_back(std::move(app));
+  }
+  return apps;
+}
+
 Schedule read_plan(const std::filesystem::path& path, std::span<const RunApp> apps) {
   const std::string source = path.string();
-  const Json json = parse_json(read_file(path, kMaxPlanBytes), source, Errc::kModel);
+  const Json json = read_json(path);
   const JsonField root(json, source);
   std::map<std::string, ScheduledApp> planned;
   for (const JsonField& field : root.at("apps").elements(kMaxApps)) {

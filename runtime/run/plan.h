@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <span>
+#include <vector>
 
 #include "runtime/run/application.h"
 #include "scheduler/plan/schedule.h"
@@ -18,6 +19,11 @@ namespace graft::run {
 /// Error(kConfig) that says what would fit if nothing does, Error(kModel) as workload_of().
 [[nodiscard]] Schedule schedule_apps(std::span<const RunApp> apps, double stream_fps,
                                      const CostModel& costs, const ScheduleRequest& request);
+
+/// Opens the packages that a plan of `graft schedule --out` names, under its names. Throws
+/// Error(kIo); Error(kModel) as load_app() or naming the field; Error(kConfig) if the plan was made
+/// from other things than packages.
+[[nodiscard]] std::vector<RunApp> load_planned_apps(const std::filesystem::path& plan);
 
 /// Reads what `graft schedule --out` writes, for these applications, by name and in their order.
 /// Throws Error(kIo); Error(kModel) naming the field; Error(kConfig) if the plan and the

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include "engine/core/log.h"
 #include "engine/core/text.h"
+#include "engine/device/thread_budget.h"
 #include "runtime/run/costs.h"
 #include "runtime/run/plan.h"
 
@@ -18,17 +18,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{100};
 
-/// Does `work` in a thread of its own that gives way to the others, and waits for it. Its OpenMP
-/// threads end with it.
+/// Does `work` in a thread of its own and waits for it: its OpenMP threads end with it.
 template <class F>
-auto beside(F work) {
-  return std::async(std::launch::async,
-                    [&work] {
-                      constexpr int kNice = 10;
-                      ::setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone, on Linux
-                      return work();
-                    })
-      .get();
+auto beside(const F& work) {
+  return std::async(std::launch::async, work).get();
 }
 
 video::OpenSource opener(const RunnerOptions& options) {
@@ -52,6 +45,20 @@ std::vector<RunApp>::iterator find(std::vector<RunApp>& apps, const std::string&
          names.empty() ? "is none" : "are " + join(names, ", "));
   }
   return found;
+}
+
+std::vector<RunApp> load_apps(const RunnerOptions& options) {
+  if (options.packages.empty() && options.plan.empty()) {
+    fail(Errc::kUsage, "--apps PACKAGE... says what runs, or a --plan that was made from packages");
+  }
+  if (options.packages.empty()) return load_planned_apps(options.plan);
+  std::vector<RunApp> apps;
+  for (const auto& path : options.packages) {
+    RunApp app = load_app(path);
+    name_apart(app, apps);
+    apps.push_back(std::move(app));
+  }
+  return apps;
 }
 
 /// What nodes took says what layers took only where each runs on one image and all run in one tree.
@@ -93,14 +100,8 @@ Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
     : options_(options) {
   video::check_device(options_.source);
   check_measured_costs(options_);
-  for (const auto& path : options_.packages) {
-    RunApp app = load_app(path);
-    name_apart(app, apps_);
-    apps_.push_back(std::move(app));
-  }
-  if (options_.bases.empty() && !options_.packages.empty()) {
-    options_.bases = options_.packages.front().parent_path();
-  }
+  apps_ = load_apps(options_);
+  if (options_.bases.empty()) options_.bases = apps_.front().package->path().parent_path();
   if (!options_.costs.empty()) costs_ = read_costs(options_.costs);
   check_views(options_, apps_);
   std::optional<Schedule> first;
@@ -146,20 +147,20 @@ Runner::Runner(const RunnerOptions& options, const std::function<bool()>& stop)
 std::unique_ptr<Deployment> Runner::build(const Schedule& schedule,
                                           const std::vector<RunApp>& apps) const {
   return beside([&] {
-    return std::make_unique<Deployment>(schedule, apps,
-                                        DeploymentOptions{.threads = options_.threads,
-                                                          .stream_fps = stream_fps_,
-                                                          .bases = options_.bases,
-                                                          .sharing = options_.sharing});
+    return std::make_unique<Deployment>(
+        std::make_unique<Context>(options_.backend, options_.threads), schedule, apps,
+        DeploymentOptions{
+            .stream_fps = stream_fps_, .bases = options_.bases, .sharing = options_.sharing});
   });
 }
 
 Schedule Runner::schedule(std::span<const RunApp> apps) {
   if (!apps.empty() && !costs_) {
     CostModel costs = beside([&] {
-      Context ctx(Backend::kCpu, options_.threads);
+      Context ctx(options_.backend, options_.threads);
       BaseModels bases(options_.bases);
-      return measure_costs(ctx, *apps.front().package, bases);
+      ThreadBudget::Lease lease(ThreadBudget::process(), options_.threads);
+      return measure_costs(ctx, *apps.front().package, bases, [&lease] { lease.give_way(); });
     });
     log::info("costs measured: {:.3f} ms a frame for the whole network, {} threads", costs.total(),
               options_.threads);

@@ -29,7 +29,7 @@ struct RunnerOptions {
   double fps = 0;  ///< of the source, where it declares none or another
   video::FrameMode mode = video::FrameMode::kReplay;
   std::string stream = "camera";
-  std::vector<std::filesystem::path> packages;
+  std::vector<std::filesystem::path> packages;  ///< empty: those that `plan` names
   std::map<std::string, View> views;     ///< of applications that do not see the whole picture
   std::filesystem::path plan;            ///< for the first schedule; empty: by `request`
   std::filesystem::path costs;           ///< empty: measured when a schedule needs them
@@ -38,6 +38,7 @@ struct RunnerOptions {
   std::optional<double> budget;          ///< cost per second; without it, the plan's
   ScheduleRequest request;
   bool sharing = true;
+  Backend backend = Backend::kCpu;
   int threads = 1;
   std::filesystem::path journal, scores;
   bool snapshots = false;

@@ -22,6 +22,9 @@ void check_options(const Context& ctx, const CheapScorerOptions& o) {
     fail(Errc::kUnsupported, "cheap selection: the inference form runs on the host, not on ",
          name(ctx.backend()), "; leave --select-dtype out");
   }
+  if (ctx.backend() == Backend::kRef && o.dtype == SelectDType::kBF16) {
+    fail(Errc::kUnsupported, "cheap selection: the reference has no bf16; use --device cpu");
+  }
   GRAFT_CHECK(o.scale == 1 || o.scale == 0.5, "cheap selection: scale must be 1 or 0.5, got ",
               o.scale);
   GRAFT_CHECK(o.max_batch >= 1 && o.calibrate_every >= 1, "cheap selection: batch ", o.max_batch,
@@ -81,12 +84,14 @@ SelectDType parse_select_dtype(std::string_view text) {
   return static_cast<SelectDType>(found - kNames.begin());
 }
 
-CheapScorer::Int8::Int8(Context& ctx, const Graph& folded, const ParamStore& folded_params,
-                        std::int64_t batch)
-    : form(int8_form(folded)),
-      params(ctx, form.derived.graph.param_specs(), DType::kF32),
-      derivation(form.derived, folded_params, params),
-      executor(ctx, form.derived.graph, params, {.max_batch = batch}),
+CheapScorer::Reduced::Reduced(Context& ctx, const DerivedGraph& form,
+                              const ParamStore& folded_params, std::int64_t batch)
+    : params(ctx, form.graph.param_specs(), DType::kF32),
+      derivation(form, folded_params, params),
+      executor(ctx, form.graph, params, {.max_batch = batch}) {}
+
+CheapScorer::Int8::Int8(const Graph& folded, Int8Graph of, ParamStore& params)
+    : form(std::move(of)),
       value_of(folded.nodes().size(), kNoRange),
       ranges(form.values.size(), 0.0F) {
   for (const auto& s : form.scales) {
@@ -109,27 +114,34 @@ CheapScorer::CheapScorer(Context& ctx, const Graph& training, const ParamStore& 
       derivation_(folded_, params, folded_params_),
       executor_(ctx, scaled(folded_.graph, options.scale), folded_params_,
                 {.max_batch = options.max_batch}) {
+  const Graph& exact = executor_.graph();
+  const auto reduce = [&](const DerivedGraph& form) {
+    reduced_ = std::make_unique<Reduced>(ctx, form, folded_params_, options.max_batch);
+  };
+  if (options.dtype == SelectDType::kBF16) reduce(bf16_form(exact));
   if (options.dtype == SelectDType::kInt8) {
-    int8_ = std::make_unique<Int8>(ctx, executor_.graph(), folded_params_, options.max_batch);
+    Int8Graph form = int8_form(exact);
+    reduce(form.derived);
+    int8_ = std::make_unique<Int8>(exact, std::move(form), reduced_->params);
   }
   if (options.scale != 1) {
-    const Shape& image = executor_.graph().node(executor_.graph().find("image")).shape;
+    const Shape& image = exact.node(exact.find("image")).shape;
     small_x_ = Tensor::allocate(ctx.memory(), image.with_batch(options.max_batch));
   }
 }
 
 const Graph& CheapScorer::graph() const {
-  return int8_ ? int8_->executor.graph() : executor_.graph();
+  return reduced_ ? reduced_->executor.graph() : executor_.graph();
 }
 
 void CheapScorer::set_observer(Executor::Observer observer) {
-  (int8_ ? int8_->executor : executor_).set_observer(std::move(observer));
+  (reduced_ ? reduced_->executor : executor_).set_observer(std::move(observer));
 }
 
 void CheapScorer::follow_params() {
   if (version_ == params_.version()) return;
   derivation_.run(ctx_);
-  if (int8_) int8_->derivation.run(ctx_);
+  if (reduced_) reduced_->derivation.run(ctx_);
   version_ = params_.version();
 }
 
@@ -152,14 +164,8 @@ void CheapScorer::run(Executor& executor, const Tensor& x, const Tensor& y, std:
 void CheapScorer::score(const Tensor& x, const Tensor& y, std::span<float> loss) {
   follow_params();
   const Tensor image = small(x);
-  if (!int8_) return run(executor_, image, y, loss);
-  if (int8_->calls % options_.calibrate_every == 0) {
-    calibrate(image, y);
-    int8_->calls = 0;
-  }
-  ++int8_->calls;
-  if (!int8_->ready) set_scales();
-  run(int8_->executor, image, y, loss);
+  if (int8_) calibrate_if_due(image, y);
+  run(reduced_ ? reduced_->executor : executor_, image, y, loss);
 }
 
 void CheapScorer::score_exactly(const Tensor& x, const Tensor& y, std::span<float> loss) {
@@ -170,6 +176,15 @@ void CheapScorer::score_exactly(const Tensor& x, const Tensor& y, std::span<floa
                                         ExecutorOptions{.max_batch = options_.max_batch});
   }
   run(*whole_, x, y, loss);
+}
+
+void CheapScorer::calibrate_if_due(const Tensor& x, const Tensor& y) {
+  if (int8_->calls % options_.calibrate_every == 0) {
+    calibrate(x, y);
+    int8_->calls = 0;
+  }
+  ++int8_->calls;
+  if (!int8_->ready) set_scales();
 }
 
 void CheapScorer::calibrate(const Tensor& x, const Tensor& y) {
@@ -206,8 +221,8 @@ std::map<std::string, std::vector<float>> CheapScorer::state() const {
 
 void CheapScorer::restore(const std::map<std::string, std::vector<float>>& state) {
   if (!int8_) {
-    if (!state.empty()) fail(Errc::kModel, "cheap selection: ranges saved, but f32 needs none");
-    return;
+    if (state.empty()) return;
+    fail(Errc::kModel, "cheap selection: ranges saved, but ", name(options_.dtype), " needs none");
   }
   const auto ranges = state.find(kRanges), calls = state.find(kCalls);
   if (ranges == state.end() || calls == state.end() || calls->second.size() != 1 ||

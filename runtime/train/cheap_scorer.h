@@ -14,6 +14,7 @@
 
 #include "graph/exec/executor.h"
 #include "graph/exec/param_derivation.h"
+#include "graph/plan/bf16.h"
 #include "graph/plan/int8.h"
 
 namespace graft::train {
@@ -52,12 +53,12 @@ class CheapScorer {
               const CheapScorerOptions& options);
 
   /// x (N,H,W,3) f32, y (N) i32, N <= max_batch; loss: N. Follows params.version(): parameters are
-  /// folded and quantised again when it has changed. A warm call does not allocate.
+  /// folded and reduced again when it has changed. A warm call does not allocate.
   void score(const Tensor& x, const Tensor& y, std::span<float> loss);
   /// The same in f32 on the whole image: what a SelectionMonitor compares with. Its first call
   /// allocates.
   void score_exactly(const Tensor& x, const Tensor& y, std::span<float> loss);
-  /// Folds and quantises the parameters if they have changed; the others call it.
+  /// Folds and reduces the parameters if they have changed; the others call it.
   void follow_params();
 
   [[nodiscard]] const CheapScorerOptions& options() const { return options_; }
@@ -67,18 +68,24 @@ class CheapScorer {
   void set_observer(Executor::Observer observer);
 
   /// What a resume needs to give the same losses: the ranges of the int8 values and the calls since
-  /// the last calibration. Empty for f32.
+  /// the last calibration. Empty for f32 and bf16.
   [[nodiscard]] std::map<std::string, std::vector<float>> state() const;
   /// Throws Error(kModel) if `state` is of another network or other options.
   void restore(const std::map<std::string, std::vector<float>>& state);
 
  private:
-  struct Int8 {
-    Int8(Context& ctx, const Graph& folded, const ParamStore& folded_params, std::int64_t batch);
-    Int8Graph form;
+  /// The folded graph in less precision, with parameters of its own.
+  struct Reduced {
+    Reduced(Context& ctx, const DerivedGraph& form, const ParamStore& folded_params,
+            std::int64_t batch);
     ParamStore params;
     ParamDerivation derivation;
     Executor executor;
+  };
+  /// Ranges of int8 values, and where they go.
+  struct Int8 {
+    Int8(const Graph& folded, Int8Graph form, ParamStore& params);
+    Int8Graph form;
     std::vector<float*> scales;         // one an entry of form.scales
     std::vector<std::size_t> value_of;  // by node of the folded graph: index into ranges, or none
     std::vector<float> ranges;          // one an entry of form.values
@@ -86,6 +93,7 @@ class CheapScorer {
     bool ready = false;                 // the scales hold the ranges
   };
 
+  void calibrate_if_due(const Tensor& x, const Tensor& y);
   void calibrate(const Tensor& x, const Tensor& y);
   void see(ValueId node, const Tensor& value);
   void set_scales();
@@ -100,7 +108,8 @@ class CheapScorer {
   ParamDerivation derivation_;
   Executor executor_;  // f32, on the image that score() takes
   std::unique_ptr<Executor> whole_;
-  std::unique_ptr<Int8> int8_;
+  std::unique_ptr<Reduced> reduced_;  // none: f32
+  std::unique_ptr<Int8> int8_;        // of reduced_, if that is int8
   Tensor small_x_;
   std::uint64_t version_ = 0;  // of params_ that the derived ones follow
 };

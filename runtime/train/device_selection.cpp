@@ -96,9 +96,17 @@ void DeviceSelection::record_slice() {
                                    options_.batch, loss, id_, epoch_, state_, full);
       },
       [this, &ctx] {
-        data_.fill(state_.queue_id.rows(0, options_.batch),
-                   state_.queue_epoch.rows(0, options_.batch), batch_x_, batch_y_);
-        const Tensor loss = network_.enqueue_step({batch_x_, batch_y_, {}, {}}, control_);
+        const Tensor ids = state_.queue_id.rows(0, options_.batch);
+        const Tensor epochs = state_.queue_epoch.rows(0, options_.batch);
+        data_.fill(ids, epochs, batch_x_, batch_y_);
+        const auto n = static_cast<std::size_t>(options_.batch);
+        const Tensor loss =
+            network_.enqueue_step({batch_x_,
+                                   batch_y_,
+                                   {ids.ptr<const std::int64_t>(), n},
+                                   {static_cast<const std::uint32_t*>(epochs.data()), n},
+                                   /*ids_on_device=*/true},
+                                  control_);
         kernels::finish_batch(ctx, loss, control_, state_);
       });
 }

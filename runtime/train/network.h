@@ -43,6 +43,7 @@ class Network {
     Tensor x, y;
     std::span<const std::int64_t> ids;
     std::span<const std::uint32_t> epochs;
+    bool ids_on_device = false;  ///< ids and epochs, for what is recorded
   };
 
   /// Rows of a batch in host memory: its own tensors where the context computes on the host, else
@@ -129,6 +130,8 @@ class Network {
   void bind(const Rows& rows);
   /// Null: the step has to go call by call.
   [[nodiscard]] RecordedStep* recorded(const Rows& rows, const Scores& scores);
+  /// Makes recorded_rows_ of them: those whose ids and epochs a recording reads on the device.
+  void place_ids(const Rows& rows);
   void record_step(RecordedStep& step);
   /// Forward to update; weight_ holds the weights.
   StepOutputs enqueue_update(const Rows& rows, const Tensor& control);
@@ -149,9 +152,10 @@ class Network {
   std::list<RecordedStep> recorded_;
   bool can_record_ = true;  // until something in the step cannot be recorded
   std::int64_t recorded_runs_ = 0;
-  Rows recorded_rows_;              // of the step in work
-  Tensor control_;                  // bytes of an UpdateControl, with recorded_
-  std::vector<ParamId> projected_;  // filters whose gradient loses its part along them
+  Rows recorded_rows_;                 // of the step in work; ids and epochs in the two below
+  Tensor device_ids_, device_epochs_;  // (max_batch), with recorded_
+  Tensor control_;                     // bytes of an UpdateControl, with recorded_
+  std::vector<ParamId> projected_;     // filters whose gradient loses its part along them
 
   // Of the rows of a backward; members so that a warm step allocates nothing.
   std::vector<std::int64_t> row_ids_;

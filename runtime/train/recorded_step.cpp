@@ -34,10 +34,27 @@ Network::RecordedStep* Network::recorded(const Rows& rows, const Scores& scores)
   if (found->work != nullptr && !found->work->valid()) found->work = nullptr;
   if (found->work == nullptr) {
     if (found->runs++ < kWarmRuns) return nullptr;
-    recorded_rows_ = rows;
+    place_ids(rows);
     record_step(*found);
   }
   return can_record_ ? &*found : nullptr;
+}
+
+void Network::place_ids(const Rows& rows) {
+  if (device_ids_.empty()) {
+    device_ids_ = Tensor::allocate(ctx_.memory(), {options_.max_batch}, DType::kI64);
+    device_epochs_ = Tensor::allocate(ctx_.memory(), {options_.max_batch}, DType::kI32);
+  }
+  const auto n = static_cast<std::size_t>(rows.x.shape()[0]);
+  Tensor to_ids = device_ids_.rows(0, rows.x.shape()[0]);
+  Tensor to_epochs = device_epochs_.rows(0, rows.x.shape()[0]);
+  copy_from_host(ctx_, rows.ids.data(), to_ids);
+  copy_from_host(ctx_, rows.epochs.data(), to_epochs);
+  recorded_rows_ = {rows.x,
+                    rows.y,
+                    {to_ids.ptr<const std::int64_t>(), n},
+                    {static_cast<const std::uint32_t*>(to_epochs.data()), n},
+                    /*ids_on_device=*/true};
 }
 
 void Network::record_step(RecordedStep& step) {
@@ -46,7 +63,6 @@ void Network::record_step(RecordedStep& step) {
   }
   try {
     params_.bump_version();  // so that copies of the weights are made within the recording
-    // Ids and epochs are read only by what a device cannot record.
     step.work = record(ctx_, [this, &step] {
       const StepOutputs out = enqueue_update(recorded_rows_, control_);
       step.loss = out.loss;
@@ -61,7 +77,10 @@ void Network::record_step(RecordedStep& step) {
 }
 
 Network::StepOutputs Network::enqueue_update(const Rows& rows, const Tensor& control) {
-  const RowIds ids{.seed = options_.seed, .example = rows.ids, .epoch = rows.epochs};
+  const RowIds ids{.seed = options_.seed,
+                   .example = rows.ids,
+                   .epoch = rows.epochs,
+                   .on_device = rows.ids_on_device};
   bind(rows);
   executor_.forward(Phase::kTrain, ids);
   executor_.backward(weight_.rows(0, rows.x.shape()[0]), ids);
@@ -76,7 +95,7 @@ Network::StepResult Network::run_recorded(RecordedStep& recorded, const Rows& ro
                                           std::int64_t step, const Scores& scores,
                                           TimeSplit& time) {
   const Stopwatch watch(time.backward);
-  recorded_rows_ = rows;
+  place_ids(rows);
   Tensor weight = weight_.rows(0, rows.x.shape()[0]);
   copy_from_host(ctx_, weights.data(), weight);
   kernels::UpdateControl control = optimizer_.control(lr, step);

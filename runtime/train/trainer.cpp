@@ -93,13 +93,7 @@ void Trainer::build_network() {
          .on_update = [this](const Network::Rows& batch, std::span<const float> losses, double,
                              const Counters&) { ledger_->add(batch.ids, losses); }});
   }
-  loader_ = std::make_unique<data::Loader>(
-      data_.train,
-      data::LoaderOptions{.batch = select_batch_,
-                          .ring_bytes = static_cast<std::size_t>(options_.loader_mib) << 20,
-                          .seed = options_.seed,
-                          .augment = data_.train_augment,
-                          .pixels = resident_ == nullptr});
+  make_loader();
   if (resident_) {
     step_->read_from(*resident_, options_.step_graph && options_.stop_at_cost == 0);
   }
@@ -335,9 +329,8 @@ bool Trainer::run_epoch() {
     if (batch == nullptr) return true;
     const double size = static_cast<double>(loader_->epoch_size());
     const bool last = loader_->cursor() == loader_->epoch_size();
-    step_->run(
-        resident_ ? Network::Rows{{}, {}, batch->ids, batch->epochs} : network_->rows_of(*batch),
-        last, epoch_ + static_cast<double>(cursor_) / size);
+    step_->run({batch->x, batch->y, batch->ids, batch->epochs}, last,
+               epoch_ + static_cast<double>(cursor_) / size);
     cursor_ = loader_->cursor();
     show_progress();
     if (budget_spent()) return true;

@@ -63,6 +63,8 @@ class Trainer {
   void log_memory(const Graph& graph) const;
   /// Puts the training set on the device, if there is one and it fits.
   void place_data();
+  /// Of the training set; its batches come to where the network works.
+  void make_loader();
   /// What scores slices in place of the network's own selection forward, if anything does.
   void build_selection(const Graph& graph);
   void open_run(const std::string& out);

@@ -62,6 +62,22 @@ void Trainer::place_data() {
   }
 }
 
+void Trainer::make_loader() {
+  const data::LoaderOptions options{.batch = select_batch_,
+                                    .ring_bytes = static_cast<std::size_t>(options_.loader_mib)
+                                                  << 20,
+                                    .seed = options_.seed,
+                                    .augment = data_.train_augment,
+                                    .pixels = resident_ == nullptr};
+  if (ctx_.queue() == nullptr || resident_) {
+    loader_ = std::make_unique<data::Loader>(data_.train, options);
+    return;
+  }
+  loader_ = std::make_unique<data::Loader>(
+      data_.train, options, pinned_memory(),
+      std::make_unique<data::BatchUpload>(ctx_, make_cuda_copy_queue()));
+}
+
 int thread_budget(int threads) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   return threads > 0 ? threads : cores;

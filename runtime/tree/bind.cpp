@@ -150,7 +150,8 @@ std::vector<TreeApp> tree_apps(std::span<const PlannedApp> plan,
   return apps;
 }
 
-BoundTree bind_tree(Context& ctx, std::span<const TreeApp> apps, BaseModels& bases) {
+BoundTree bind_tree(Context& ctx, std::span<const TreeApp> apps, BaseModels& bases,
+                    const std::function<void()>& between) {
   check_apps(apps);
   check_prefixes(apps);
   std::vector<Placement> places;
@@ -167,12 +168,15 @@ BoundTree bind_tree(Context& ctx, std::span<const TreeApp> apps, BaseModels& bas
   }
   bound.parts.resize(nodes.size());
   for (std::size_t i = 0; i < apps.size(); ++i) {
-    const auto params = candidate_params(ctx, *apps[i].package, apps[i].place.frozen,
-                                         bases.get(ctx, *apps[i].package));
+    const Model& base = bases.get(ctx, *apps[i].package);
+    between();
+    const auto params = candidate_params(ctx, *apps[i].package, apps[i].place.frozen, base);
+    between();
     for (std::size_t n = 0; n < nodes.size(); ++n) {
       if (at(nodes[n].apps.front()) != i) continue;
       const DerivedGraph form = inference_form(graphs[n]);
       bound.parts[n] = {form.graph, derive(ctx, graphs[n], form, *params, apps[i].name)};
+      between();
     }
   }
   return bound;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -49,7 +50,9 @@ struct BoundTree {
 /// the frozen layers of all its applications are bit-equal, by content hash of operator,
 /// attributes and weights. Throws Error(kModel) naming the layer where two applications part
 /// although the placements share it; if preprocessing differs; if a cut lies inside what inference
-/// runs as one operation.
-[[nodiscard]] BoundTree bind_tree(Context& ctx, std::span<const TreeApp> apps, BaseModels& bases);
+/// runs as one operation. `between` is called between two pieces of the work, where it can stand
+/// still.
+[[nodiscard]] BoundTree bind_tree(Context& ctx, std::span<const TreeApp> apps, BaseModels& bases,
+                                  const std::function<void()>& between);
 
 }  // namespace graft

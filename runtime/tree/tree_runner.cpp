@@ -75,10 +75,11 @@ const char* name(Sharing sharing) {
   return "?";
 }
 
-TreeRunner::TreeRunner(Context& ctx, std::vector<TreeApp> apps, BaseModels& bases)
+TreeRunner::TreeRunner(Context& ctx, std::vector<TreeApp> apps, BaseModels& bases,
+                       const std::function<void()>& between)
     : ctx_(ctx),
       apps_(std::move(apps)),
-      bound_(bind_tree(ctx, apps_, bases)),
+      bound_(bind_tree(ctx, apps_, bases, between)),
       batch_(rows_of(apps_)) {
   std::size_t results = 0;
   for (const TreeApp& app : apps_) {
@@ -90,14 +91,23 @@ TreeRunner::TreeRunner(Context& ctx, std::vector<TreeApp> apps, BaseModels& base
   for (TreePart& part : bound_.parts) {
     executors_.push_back(std::make_unique<Executor>(ctx, part.graph, *part.params,
                                                     ExecutorOptions{.max_batch = batch_}));
+    between();
   }
   spans_.resize(executors_.size());
   statistics_.resize(executors_.size());
+  warm_up(between);
+}
+
+void TreeRunner::warm_up(const std::function<void()>& between) {
   const data::Preprocess& p = preprocess();
-  Tensor images = Tensor::allocate(ctx.memory(), {batch_, p.height, p.width, ImageU8::kChannels});
-  fill_zero(ctx, images);
+  Tensor images = Tensor::allocate(ctx_.memory(), {batch_, p.height, p.width, ImageU8::kChannels});
+  fill_zero(ctx_, images);
+  for (const auto& executor : executors_) {
+    executor->set_observer([&between](ValueId, bool, double) { between(); });
+  }
   const std::vector<std::uint8_t> all(apps_.size(), 1);
   static_cast<void>(run(images, all));
+  for (const auto& executor : executors_) executor->set_observer({});
   std::fill(statistics_.begin(), statistics_.end(), NodeStatistics{});
 }
 

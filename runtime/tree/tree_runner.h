@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,8 +47,10 @@ struct NodeStatistics {
 class TreeRunner {
  public:
   /// Binds (bind.h) and runs every part once. `ctx` must outlive the runner; `bases` need not.
-  /// Throws as bind_tree().
-  TreeRunner(Context& ctx, std::vector<TreeApp> apps, BaseModels& bases);
+  /// `between` as in bind_tree(), and after each layer of that run. Throws as bind_tree().
+  TreeRunner(
+      Context& ctx, std::vector<TreeApp> apps, BaseModels& bases,
+      const std::function<void()>& between = [] {});
 
   /// Runs the applications for which `due` (one a application) is not 0: each part of the stem
   /// that one of them needs once, then their branches. images: (batch(), H, W, 3), preprocessed.
@@ -78,6 +81,8 @@ class TreeRunner {
   struct RowSpan {
     std::int64_t begin = 0, end = 0;
   };
+  /// The first run, which makes the kernels.
+  void warm_up(const std::function<void()>& between);
   void run_part(std::size_t node, const Tensor& images, RowSpan rows);
   void add_results(std::size_t app, std::size_t node);
 

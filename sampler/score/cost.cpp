@@ -12,7 +12,7 @@ Counters& Counters::operator+=(const Counters& other) {
   return *this;
 }
 
-double cost_units(const Counters& counters, const CostModel& model) {
+double cost_units(const Counters& counters, const CostWeights& model) {
   return static_cast<double>(counters.forward_select) / model.select_speedup +
          static_cast<double>(counters.forward_train) +
          model.backward * static_cast<double>(counters.backprops);

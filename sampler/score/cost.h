@@ -20,13 +20,13 @@ struct Counters {
 };
 
 /// Relative speeds; the unit of cost is one training forward of one example.
-struct CostModel {
+struct CostWeights {
   double select_speedup = 1;  ///< a: how much faster the selection forward is
   double backward = 2;        ///< b: cost of a backward
 };
 
 /// forward_select / a + forward_train + b * backprops.
-[[nodiscard]] double cost_units(const Counters& counters, const CostModel& model = {});
+[[nodiscard]] double cost_units(const Counters& counters, const CostWeights& model = {});
 
 void to_json(Json& json, const Counters& counters);
 /// Throws Json::exception if a field is missing or not a number.

@@ -26,6 +26,11 @@ def clean_environment(**more):
     return env
 
 
+def has_bf16():
+    """Whether the processor has AVX512_BF16."""
+    return "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text().split()
+
+
 def png(width, height, colour):
     """A PNG of one colour (r, g, b)."""
     def chunk(kind, body):

@@ -6,7 +6,7 @@ import pathlib
 import struct
 import unittest
 
-from graft_cli import DATA, GATE, IO, MODEL, OK, UNAVAILABLE, USAGE, GraftTest, checkpoints, png
+from graft_cli import DATA, GATE, IO, MODEL, OK, UNAVAILABLE, USAGE, GraftTest, checkpoints, has_bf16, png
 
 
 class Models(GraftTest):
@@ -59,8 +59,10 @@ class Models(GraftTest):
         self.assertLessEqual(bench["ms_p50"], bench["ms_max"])
         out, _ = self.graft("bench", "inference", "--model", self.model, "--dtype", "int8", "--runs", 3, "--json")
         self.assertGreater(json.loads(out)["ms_p50"], 0)
-        _, err = self.graft("bench", "inference", "--model", self.model, "--dtype", "bf16", code=UNAVAILABLE)
-        self.assert_names(err, "bf16", "--dtype f32")
+        self.assert_refused_without_bf16("--dtype f32", "bench", "inference", "--model", self.model, "--dtype", "bf16")
+        if has_bf16():
+            out, _ = self.graft("bench", "inference", "--model", self.model, "--dtype", "bf16", "--runs", 3, "--json")
+            self.assertGreater(json.loads(out)["ms_p50"], 0)
 
     def test_inspect_shows_the_graph_before_and_after_the_passes(self):
         self.train_and_import()
@@ -98,8 +100,53 @@ class Models(GraftTest):
         self.graft("bench", "inference", "--model", self.int8, "--runs", 3)
         self.graft("bench", "inference", "--model", self.int8, "--dtype", "f32", "--runs", 3, code=UNAVAILABLE)
         self.assert_names(self.graft("inspect", "graph", "--model", self.int8, "--stage", "after")[0], "Int8Conv2d")
-        self.graft("export", self.int8, "--onnx", self.folder / "x.onnx", code=UNAVAILABLE)
+        self.assert_onnx_gives_back_the_logits(self.int8)
         self.graft("quantize", self.int8, "--calibrate", "synthetic", "--out", self.folder / "x.graft", code=USAGE)
+
+    def assert_refused_without_bf16(self, instead, *command):
+        """Where oneDNN must not use AVX512_BF16, or has none, it would emulate bf16."""
+        _, err = self.graft(*command, env={"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, code=UNAVAILABLE)
+        self.assert_names(err, "bf16", "no AVX512_BF16", instead)
+
+    @unittest.skipUnless(has_bf16(), "no AVX512_BF16")
+    def test_quantize_to_bf16_makes_a_model_that_the_other_commands_take(self):
+        self.train_and_import()
+        low, data = self.folder / "m16.graft", ("--validate", "synthetic:train=64,test=64")
+        out, err = self.graft("quantize", self.model, "--to", "bf16", *data, "--out", low, "--threads", 1, "--json")
+        report = json.loads(out)
+        self.assert_names(err, "f32", "bf16", "difference", "top-1 %", "file, KiB")
+        self.assertAlmostEqual(report["points_lost"], report["f32"]["top1"] - report["bf16"]["top1"])
+        self.assertTrue(report["gate"]["passed"])
+        self.assertLess(report["bytes"]["bf16"], 0.6 * report["bytes"]["f32"])
+        self.assertEqual(report["sha256"], hashlib.sha256(low.read_bytes()).hexdigest())
+        (f32,), (bf16,) = self.classify(self.image), self.classify(self.image, model=low)
+        scale = max(map(abs, f32["logits"]))
+        for a, b in zip(f32["logits"], bf16["logits"], strict=True):
+            self.assertLess(abs(a - b), 0.05 * scale)
+        self.assertNotEqual(f32["logits"], bf16["logits"])
+        profile = json.loads(self.graft("profile", "--model", low, "--runs", 3, "--json")[0])
+        self.assertIn("bf16", profile["layers"][1]["op"])
+        self.assertGreater(profile["roof"]["bf16_gflops_per_second"], 0)
+        self.graft("bench", "inference", "--model", low, "--dtype", "bf16", "--runs", 3)
+        self.graft("bench", "inference", "--model", low, "--dtype", "f32", "--runs", 3, code=UNAVAILABLE)
+        self.graft("export", low, "--onnx", self.folder / "x.onnx", code=UNAVAILABLE)
+        self.graft("quantize", low, "--to", "bf16", *data, "--out", self.folder / "x.graft", code=USAGE)
+        _, err = self.graft("finetune", "--base", low, "--data", "synthetic", "--task", "t", "--branchpoints", "1",
+                            "--out", self.folder / "family", code=MODEL)
+        self.assert_names(err, "m16.graft", "bf16", "f32 model")
+        self.graft("profile", "--model", low, "--costs", self.folder / "c.json", code=MODEL)
+        self.assert_refused_without_bf16("f32 model", "classify", self.image, "--model", low)
+
+    def test_quantize_to_bf16_refuses_what_it_cannot_use_and_where_it_cannot_run(self):
+        self.train_and_import()
+        low, validate = self.folder / "m16.graft", ("--validate", "synthetic:train=64,test=64")
+        for options, names in ((("--calibrate", "synthetic"), "leave it out"), ((), "--validate is missing")):
+            _, err = self.graft("quantize", self.model, "--to", "bf16", *options, "--out", low, code=USAGE)
+            self.assert_names(err, names)
+        _, err = self.graft("quantize", self.model, "--out", low, code=USAGE)
+        self.assert_names(err, "--calibrate is missing")
+        self.assert_refused_without_bf16("f32", "quantize", self.model, "--to", "bf16", *validate, "--out", low)
+        self.assertFalse(low.exists())
 
     def test_quantize_without_labels_counts_changed_classes(self):
         self.train_and_import()
@@ -132,18 +179,21 @@ class Models(GraftTest):
         self.assert_names(self.quantize("--methods", "entropie", code=USAGE)[1], "entropy")
         self.quantize(data=f"folder:{self.folder / 'nowhere'}", code=DATA)
 
-    def test_onnx_there_and_back_gives_the_same_logits(self):
-        self.train_and_import()
+    def assert_onnx_gives_back_the_logits(self, model):
         onnx, back = self.folder / "m.onnx", self.folder / "back.graft"
-        self.graft("export", self.model, "--onnx", onnx)
+        self.graft("export", model, "--onnx", onnx)
         run = json.loads((self.folder / "run" / "run.json").read_text())["preprocess"]
         self.graft("import", "--onnx", onnx, "--out", back, "--preprocess",
                    "keras:resize={},mean={},std={}".format(run["side"], *("/".join(map(str, run[k]))
                                                                           for k in ("mean", "std"))))
-        (want,), (got,) = self.classify(self.image), self.classify(self.image, model=back)
+        (want,), (got,) = self.classify(self.image, model=model), self.classify(self.image, model=back)
         scale = max(map(abs, want["logits"]))
         for a, b in zip(want["logits"], got["logits"], strict=True):
             self.assertLess(abs(a - b), 1e-5 * scale)
+
+    def test_onnx_there_and_back_gives_the_same_logits(self):
+        self.train_and_import()
+        self.assert_onnx_gives_back_the_logits(self.model)
 
     def test_weights_of_a_checkpoint_import_by_name(self):
         run = self.train_and_import()

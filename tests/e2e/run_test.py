@@ -31,7 +31,8 @@ class RunTest(GraftTest):
         self.journal = self.folder / "events.jsonl"
 
     def arguments(self, *more, apps=None, source=VIDEO, journal=None):
-        return ["run", "--apps", *(apps or [self.birds, self.cars]), "--source", source, "--journal",
+        packages = [self.birds, self.cars] if apps is None else apps
+        return ["run", *(["--apps", *packages] if packages else []), "--source", source, "--journal",
                 journal or self.journal, "--threads", 1, *more]
 
     def run_video(self, *more, **kw):
@@ -103,6 +104,11 @@ class Replay(RunTest):
         self.graft("schedule", "--apps", self.birds, self.cars, "--stream-fps", 10, "--costs", costs,
                    "--budget", 1e6, "--voting", 2, "--rates", "2,5", "--out", plan)
         out, _ = self.graft(*self.arguments("--json", "--plan", plan))
+        self.assertEqual([a["package"] for a in json.loads(plan.read_text())["apps"]],
+                         [str(p.relative_to(self.folder)) for p in (self.birds, self.cars)])
+        alone, _ = self.graft(*self.arguments("--json", "--plan", plan, apps=[], journal=self.folder / "alone.jsonl"))
+        self.assertEqual([a["analysed"] for a in json.loads(alone)["apps"]],
+                         [a["analysed"] for a in json.loads(out)["apps"]], "a plan names its packages")
         status, planned = json.loads(out), json.loads(plan.read_text())
         for app, wanted in zip(status["apps"], planned["apps"]):
             self.assertEqual([app[k] for k in ("name", "frozen", "fps", "x", "f1")],
@@ -212,6 +218,8 @@ class Refused(RunTest):
         for more, kw, code, parts in (
                 ((), {}, USAGE, ["--budget"]),
                 (("--budget", "-1"), {}, CONFIG, ["--budget"]),
+                (("--budget", 1), {"apps": []}, USAGE, ["--apps", "--plan"]),
+                (("--budget", 1, "--device", "gpu"), {}, USAGE, ["cuda"]),
                 (("--budget", 1), {"source": "rtmp://x"}, USAGE, ["rtsp://"]),
                 (("--budget", 1), {"source": "synthetic:fsp=3"}, USAGE, ["did you mean `fps`"]),
                 (("--budget", 1), {"source": "images:/none"}, IO, ["/none"]),

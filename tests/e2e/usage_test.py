@@ -85,6 +85,11 @@ class Usage(GraftTest):
                             code=USAGE)
         self.assert_names(err, "--precision bf16", "f32 only", "--device cuda")
 
+    def test_bf16_selection_is_refused_where_the_processor_would_emulate_it(self):
+        _, err = self.train(self.folder / "run", "--sampler", "sb", "--select-dtype", "bf16",
+                            env={"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, code=UNAVAILABLE)
+        self.assert_names(err, "bf16", "no AVX512_BF16", "--select-dtype f32")
+
     def test_check_compares_two_backends_layer_by_layer(self):
         out, _ = self.graft("check", "--backends", "cpu,ref", "--model", "resnet8", "--batch", 2,
                             "--image", 16, "--json")

@@ -32,6 +32,22 @@ GRAFT_INLINE float clamp(float v, float lo, float hi) {
   return v > hi ? hi : v;
 }
 
+GRAFT_INLINE float widen(float v) { return v; }
+GRAFT_INLINE float widen(Bf16 v) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(v.bits) << 16);
+}
+/// v as a T; a NaN stays one.
+template <class T>
+GRAFT_INLINE T narrow(float v) {
+  if constexpr (__is_same(T, Bf16)) {
+    const auto bits = __builtin_bit_cast(std::uint32_t, v);
+    const std::uint32_t quiet = bits >> 16 | 0x40, even = bits >> 16 & 1;
+    return {static_cast<std::uint16_t>(v != v ? quiet : (bits + 0x7FFF + even) >> 16)};
+  } else {
+    return v;
+  }
+}
+
 /// keep ? v : 0. As an AND: compilers turn the plain choice into a load that waits for the
 /// condition, which halves the speed of loops bound by memory.
 GRAFT_INLINE float keep_if(bool keep, float v) {

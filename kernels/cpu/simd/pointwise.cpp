@@ -4,14 +4,32 @@
 namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
 namespace {
 
-void clamp_range(const float* x, float* y, Index n, float lo, float hi) {
+template <class T>
+void clamp_range(const T* x, T* y, Index n, float lo, float hi) {
 #pragma omp simd
-  for (Index i = 0; i < n; ++i) y[i] = clamp(x[i], lo, hi);
+  for (Index i = 0; i < n; ++i) y[i] = narrow<T>(clamp(widen(x[i]), lo, hi));
 }
 
-void add_clamp(const float* a, const float* b, float* y, Index n, float lo, float hi) {
+template <class T>
+void add_clamp(const T* a, const T* b, T* y, Index n, float lo, float hi) {
 #pragma omp simd
-  for (Index i = 0; i < n; ++i) y[i] = clamp(a[i] + b[i], lo, hi);
+  for (Index i = 0; i < n; ++i) y[i] = narrow<T>(clamp(widen(a[i]) + widen(b[i]), lo, hi));
+}
+
+template <class X, class Y>
+void convert(const X* x, Y* y, Index n) {
+#pragma omp simd
+  for (Index i = 0; i < n; ++i) y[i] = narrow<Y>(widen(x[i]));
+}
+
+void scale_shift(const Bf16* x, const float* scale, const float* shift, Bf16* y, Index rows,
+                 Index width, float lo, float hi) {
+  for (Index i = 0; i < rows; ++i, x += width, y += width) {
+#pragma omp simd
+    for (Index c = 0; c < width; ++c) {
+      y[c] = narrow<Bf16>(clamp(widen(x[c]) * scale[c] + shift[c], lo, hi));
+    }
+  }
 }
 
 void mask(const float* y, const float* dy, float* dx, Index n, float hi, bool accumulate) {
@@ -42,6 +60,13 @@ double sum_squares(const float* x, Index n) {
 
 }  // namespace
 
-const PointwiseLoops kPointwise = {clamp_range, add_clamp, mask, add, sum_squares};
+const PointwiseLoops kPointwise = {{clamp_range<float>, add_clamp<float>},
+                                   {clamp_range<Bf16>, add_clamp<Bf16>},
+                                   convert<float, Bf16>,
+                                   convert<Bf16, float>,
+                                   scale_shift,
+                                   mask,
+                                   add,
+                                   sum_squares};
 
 }  // namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA

@@ -28,16 +28,17 @@ GRAFT_INLINE float inverse_size(const PoolGeometry& g, const Span& v, const Span
 }
 
 /// Maxima of channels [0, n) of one window. x points at the example's first wanted channel.
-void max_window(const PoolGeometry& g, const Span& v, const Span& h, const float* x, Index n,
+template <class T>
+void max_window(const PoolGeometry& g, const Span& v, const Span& h, const T* x, Index n,
                 float* best, std::int32_t* place) {
   bool first = true;
   for (Index ih = v.begin; ih < v.end; ++ih) {
     for (Index iw = h.begin; iw < h.end; ++iw) {
-      const float* now = x + (ih * g.w + iw) * g.c;
+      const T* now = x + (ih * g.w + iw) * g.c;
       const auto here = static_cast<std::int32_t>((ih - v.start) * g.window + (iw - h.start));
       if (first) {
         for (Index c = 0; c < n; ++c) {
-          best[c] = now[c];
+          best[c] = widen(now[c]);
           place[c] = here;
         }
         first = false;
@@ -46,26 +47,33 @@ void max_window(const PoolGeometry& g, const Span& v, const Span& h, const float
 #pragma omp simd
       for (Index c = 0; c < n; ++c) {
         // NaN wins over numbers, so that a broken input reaches the loss.
-        const bool take = (now[c] > best[c]) | ((now[c] != now[c]) & (best[c] == best[c]));
-        best[c] = take ? now[c] : best[c];
+        const float value = widen(now[c]);
+        const bool take = (value > best[c]) | ((value != value) & (best[c] == best[c]));
+        best[c] = take ? value : best[c];
         place[c] = take ? here : place[c];
       }
     }
   }
 }
 
-void max_fwd(const PoolGeometry& g, const float* x, float* y, std::uint8_t* index, Index begin,
-             Index end) {
+template <class T>
+void max_fwd(const PoolGeometry& g, const T* x, T* y, std::uint8_t* index, Index begin, Index end) {
   std::int32_t place[kTile];
+  float best[kTile];
   for (Index row = begin; row < end; ++row) {
-    const float* example = x + row / g.p * g.h * g.w * g.c;
+    const T* example = x + row / g.p * g.h * g.w * g.c;
     const Span v = span(g, row % g.p, g.h);
     for (Index q = 0; q < g.q; ++q) {
       const Span h = span(g, q, g.w);
       const Index at = (row * g.q + q) * g.c;
       for (Index c = 0; c < g.c; c += kTile) {
         const Index n = min(kTile, g.c - c);
-        max_window(g, v, h, example + c, n, y + at + c, place);
+        if constexpr (__is_same(T, float)) {
+          max_window(g, v, h, example + c, n, y + at + c, place);
+        } else {
+          max_window(g, v, h, example + c, n, best, place);
+          for (Index i = 0; i < n; ++i) y[at + c + i] = narrow<T>(best[i]);
+        }
         if (index == nullptr) continue;
         for (Index i = 0; i < n; ++i) index[at + c + i] = static_cast<std::uint8_t>(place[i]);
       }
@@ -94,24 +102,36 @@ void max_bwd(const PoolGeometry& g, const float* dy, const std::uint8_t* index, 
   }
 }
 
-void avg_fwd(const PoolGeometry& g, const float* x, float* y, Index begin, Index end) {
+/// Sums of channels [0, n) of one window. x points at the example's first wanted channel.
+template <class T>
+GRAFT_INLINE void sum_window(const PoolGeometry& g, const Span& v, const Span& h, const T* x,
+                             Index n, float* sum) {
+  for (Index c = 0; c < n; ++c) sum[c] = 0;
+  for (Index ih = v.begin; ih < v.end; ++ih) {
+    for (Index iw = h.begin; iw < h.end; ++iw) {
+      const T* from = x + (ih * g.w + iw) * g.c;
+#pragma omp simd
+      for (Index c = 0; c < n; ++c) sum[c] += widen(from[c]);
+    }
+  }
+}
+
+template <class T>
+void avg_fwd(const PoolGeometry& g, const T* x, T* y, Index begin, Index end) {
+  float sum[kTile];
   for (Index row = begin; row < end; ++row) {
-    const float* example = x + row / g.p * g.h * g.w * g.c;
+    const T* example = x + row / g.p * g.h * g.w * g.c;
     const Span v = span(g, row % g.p, g.h);
     for (Index q = 0; q < g.q; ++q) {
       const Span h = span(g, q, g.w);
       const float scale = inverse_size(g, v, h);
-      float* to = y + (row * g.q + q) * g.c;
-      for (Index c = 0; c < g.c; ++c) to[c] = 0;
-      for (Index ih = v.begin; ih < v.end; ++ih) {
-        for (Index iw = h.begin; iw < h.end; ++iw) {
-          const float* from = example + (ih * g.w + iw) * g.c;
+      T* to = y + (row * g.q + q) * g.c;
+      for (Index c = 0; c < g.c; c += kTile) {
+        const Index n = min(kTile, g.c - c);
+        sum_window(g, v, h, example + c, n, sum);
 #pragma omp simd
-          for (Index c = 0; c < g.c; ++c) to[c] += from[c];
-        }
+        for (Index i = 0; i < n; ++i) to[c + i] = narrow<T>(sum[i] * scale);
       }
-#pragma omp simd
-      for (Index c = 0; c < g.c; ++c) to[c] *= scale;
     }
   }
 }
@@ -136,25 +156,27 @@ void avg_bwd(const PoolGeometry& g, const float* dy, float* dx, Index begin, Ind
 }
 
 /// Rows are added in groups of eight, so that the sum of many keeps its low bits.
-void global_fwd(const float* x, Index hw, Index c, float* y, Index begin, Index end) {
+template <class T>
+void global_fwd(const T* x, Index hw, Index c, float* y, Index begin, Index end) {
   constexpr Index kGroup = 8;
   const float scale = 1.0f / static_cast<float>(hw);
   for (Index n = begin; n < end; ++n) {
-    const float* from = x + n * hw * c;
+    const T* from = x + n * hw * c;
     float* to = y + n * c;
     for (Index j = 0; j < c; ++j) to[j] = 0;
     Index i = 0;
     for (; i + kGroup <= hw; i += kGroup) {
-      const float* row = from + i * c;
+      const T* row = from + i * c;
 #pragma omp simd
       for (Index j = 0; j < c; ++j) {
-        to[j] += ((row[j] + row[c + j]) + (row[2 * c + j] + row[3 * c + j])) +
-                 ((row[4 * c + j] + row[5 * c + j]) + (row[6 * c + j] + row[7 * c + j]));
+        const T* v = row + j;
+        to[j] += ((widen(v[0]) + widen(v[c])) + (widen(v[2 * c]) + widen(v[3 * c]))) +
+                 ((widen(v[4 * c]) + widen(v[5 * c])) + (widen(v[6 * c]) + widen(v[7 * c])));
       }
     }
     for (; i < hw; ++i) {
 #pragma omp simd
-      for (Index j = 0; j < c; ++j) to[j] += from[i * c + j];
+      for (Index j = 0; j < c; ++j) to[j] += widen(from[i * c + j]);
     }
 #pragma omp simd
     for (Index j = 0; j < c; ++j) to[j] *= scale;
@@ -179,6 +201,10 @@ void global_bwd(const float* dy, Index hw, Index c, bool accumulate, float* dx, 
 
 }  // namespace
 
-const PoolLoops kPool = {max_fwd, avg_fwd, max_bwd, avg_bwd, global_fwd, global_bwd};
+const PoolLoops kPool = {{max_fwd<float>, avg_fwd<float>, global_fwd<float>},
+                         {max_fwd<Bf16>, avg_fwd<Bf16>, global_fwd<Bf16>},
+                         max_bwd,
+                         avg_bwd,
+                         global_bwd};
 
 }  // namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA

@@ -11,11 +11,26 @@ namespace graft::kernels::cpu::simd {
 
 using Index = std::int64_t;
 
-/// Element-wise loops over n floats. Bounds lo, hi are -inf, +inf where there is no activation;
-/// NaN passes through. Outputs may be inputs.
+/// A bfloat16 value as stored; loops compute in float and round to the nearest, ties to even.
+struct Bf16 {
+  std::uint16_t bits;
+};
+
+/// Element-wise loops of the forward over n elements, float or Bf16. Bounds lo, hi are -inf, +inf
+/// where there is no activation; NaN passes through. Outputs may be inputs.
+template <class T>
+struct ForwardLoops {
+  void (*clamp)(const T* x, T* y, Index n, float lo, float hi);
+  void (*add_clamp)(const T* a, const T* b, T* y, Index n, float lo, float hi);
+};
 struct PointwiseLoops {
-  void (*clamp)(const float* x, float* y, Index n, float lo, float hi);
-  void (*add_clamp)(const float* a, const float* b, float* y, Index n, float lo, float hi);
+  ForwardLoops<float> f32;
+  ForwardLoops<Bf16> bf16;
+  void (*narrow)(const float* x, Bf16* y, Index n);
+  void (*widen)(const Bf16* x, float* y, Index n);
+  /// y = clamp(scale[c] * x + shift[c], lo, hi) for rows of `width` channels.
+  void (*scale_shift)(const Bf16* x, const float* scale, const float* shift, Bf16* y, Index rows,
+                      Index width, float lo, float hi);
   /// dx = (0 < y && y < hi) ? dy : 0, or added to dx.
   void (*mask)(const float* y, const float* dy, float* dx, Index n, float hi, bool accumulate);
   void (*add)(const float* x, float* y, Index n);  ///< y += x
@@ -101,17 +116,22 @@ struct PoolGeometry {
   Index window, stride, pad, pad_end;
   bool count_include_pad;
 };
-struct PoolLoops {
+/// The forward on float or Bf16, whose sums are float.
+template <class T>
+struct PoolForwardLoops {
   /// Rows [begin, end) of the N*P output rows. index may be null.
-  void (*max_fwd)(const PoolGeometry& g, const float* x, float* y, std::uint8_t* index, Index begin,
-                  Index end);
-  void (*avg_fwd)(const PoolGeometry& g, const float* x, float* y, Index begin, Index end);
+  void (*max)(const PoolGeometry& g, const T* x, T* y, std::uint8_t* index, Index begin, Index end);
+  void (*avg)(const PoolGeometry& g, const T* x, T* y, Index begin, Index end);
+  /// y[n,:] = mean over hw rows, examples [begin, end).
+  void (*global)(const T* x, Index hw, Index c, float* y, Index begin, Index end);
+};
+struct PoolLoops {
+  PoolForwardLoops<float> f32;
+  PoolForwardLoops<Bf16> bf16;
   /// Adds to dx of the examples [begin, end).
   void (*max_bwd)(const PoolGeometry& g, const float* dy, const std::uint8_t* index, float* dx,
                   Index begin, Index end);
   void (*avg_bwd)(const PoolGeometry& g, const float* dy, float* dx, Index begin, Index end);
-  /// y[n,:] = mean over hw rows, examples [begin, end).
-  void (*global_fwd)(const float* x, Index hw, Index c, float* y, Index begin, Index end);
   void (*global_bwd)(const float* dy, Index hw, Index c, bool accumulate, float* dx, Index begin,
                      Index end);
 };

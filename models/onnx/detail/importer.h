@@ -96,10 +96,14 @@ class Importer {
   /// A free node name: that of the module whose weight `weight` is, or of the node.
   [[nodiscard]] std::string name_for(const NodeProto& node, const TensorProto* weight);
   void weight(const std::string& name, std::vector<float> elements);
+  /// The filters of node `name`, from constant `w`.
+  void filters(const std::string& name, const TensorProto& w, std::vector<float> elements);
   /// Keeps a constant that was computed; what they take is limited as weights are.
   [[nodiscard]] const TensorProto* keep(TensorProto constant);
   /// Notes that a value was 8-bit in the file.
   void count_quantised() { ++n_quantised_; }
+  /// Notes how activation `id` was.
+  void note_steps(ValueId id, const Steps& steps);
 
   /// A constant that the only reader of output 0 adds to every one of `channels` channels: a bias
   /// written as a node of its own, which is then passed over.
@@ -125,6 +129,8 @@ class Importer {
   std::size_t max_weights_;  // elements
   std::size_t n_weights_ = 0, n_kept_ = 0;
   int n_quantised_ = 0;
+  std::map<ValueId, Steps> steps_;
+  std::set<std::string> layers_in_steps_;
   ImportOptions options_;
   Graph graph_;
   std::map<std::string, std::vector<float>> weights_;

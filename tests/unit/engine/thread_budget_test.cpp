@@ -50,6 +50,32 @@ TEST(ThreadBudget, ALargeLeaseIsNotStarvedBySmallOnes) {
   stop = true;
 }
 
+TEST(ThreadBudget, GivesWayToThoseWhoWait) {
+  ThreadBudget budget(1);
+  ThreadBudget::Lease lease(budget, 1);
+  lease.give_way();  // nobody waits
+  std::atomic<int> served = 0;
+  std::atomic<bool> started = false;
+  std::jthread other([&] {
+    started = true;
+    const ThreadBudget::Lease turn(budget, 1);
+    ++served;
+  });
+  while (!started) std::this_thread::yield();
+  while (served == 0) lease.give_way();  // ends, or the test runs into its time limit
+  EXPECT_EQ(lease.threads(), 1);
+  other.join();
+  std::atomic<bool> held = true, seen_held = false;
+  std::jthread third([&] {
+    const ThreadBudget::Lease turn(budget, 1);
+    seen_held = held.load();
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  held = false;
+  lease.give_way();  // has the thread again only once the third is done
+  EXPECT_FALSE(seen_held);
+}
+
 TEST(ThreadBudget, CanBeSetAndIsAtLeastOne) {
   EXPECT_GE(ThreadBudget::process().threads(), 1);
   ThreadBudget budget(4);

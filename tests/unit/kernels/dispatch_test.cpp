@@ -200,7 +200,7 @@ TEST(Dispatch, SaysWhyItSkipsAnImplementation) {
   Tensor y = x.clone(host_memory());
   const std::string text = logged([&] { add_fwd(ctx, Activation::kRelu6, x, x, y); });
   EXPECT_THAT(text, HasSubstr("add_fwd: skipped"));
-  EXPECT_THAT(text, HasSubstr("f32) -> ref"));
+  EXPECT_THAT(text, HasSubstr("f64) -> ref"));
 }
 
 TEST(Dispatch, EnvironmentForcesAnImplementation) {

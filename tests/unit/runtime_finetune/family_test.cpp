@@ -148,6 +148,11 @@ TEST(Family, ReadsNoMoreThanItsLimits) {
   atomic_write(folder / kFamilyFile, "{\"format\": 1,");
   EXPECT_TRUE(fails_with(Errc::kModel, {"family.json"},
                          [&] { static_cast<void>(read_family(folder.path())); }));
+  constexpr std::uintmax_t kTooLarge = (std::uintmax_t{64} << 20) + 1;
+  std::filesystem::resize_file(folder / kFamilyFile, kTooLarge);  // sparse
+  EXPECT_TRUE(fails_with(Errc::kModel,
+                         {"family.json", "has 67108865 bytes", "at most 67108864", "finetune"},
+                         [&] { static_cast<void>(read_family(folder.path())); }));
 }
 
 }  // namespace

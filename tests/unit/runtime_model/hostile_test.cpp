@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that somebody made to hurt: more than two hundred, each refused as a wrong model (exit code
 // 5) within 100 ms of processor time.
+#include <cmath>
 #include <ctime>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -273,6 +275,94 @@ std::vector<Hostile> hostile_graphs() {
   return all;
 }
 
+/// What stands beside one 8-bit tensor, sound unless said.
+struct Steps {
+  Ints scale_dims = {};
+  std::vector<float> scales = {0.5F};
+  std::int64_t zero_type = kU8;
+  std::string zeros = std::string(1, '\0');
+  Ints zero_dims = {};
+  std::vector<FileBuilder::Attribute> attributes = {};
+  enum : std::int64_t { kFloat = 1, kU8 = 2, kI8 = 3, kI32 = 6, kI64 = 7 };
+};
+
+void add_steps(FileBuilder& f, const Steps& s) {
+  f.raw_weight(
+      "s", s.scale_dims, Steps::kFloat,
+      std::string(reinterpret_cast<const char*>(s.scales.data()), s.scales.size() * sizeof(float)));
+  f.raw_weight("z", s.zero_dims, s.zero_type, s.zeros);
+}
+
+/// The image through QuantizeLinear and DequantizeLinear.
+std::string with_steps_of_image(const Steps& s) {
+  return built([&](FileBuilder& f) {
+    add_steps(f, s);
+    f.node("QuantizeLinear", {"x", "s", "z"}, {"q"}, "quantise", s.attributes);
+    f.node("DequantizeLinear", {"q", "s", "z"}, {"d"}, "dequantise", s.attributes);
+    f.node("GlobalAveragePool", {"d"}, {"y"}, "pool");
+  });
+}
+
+/// A convolution whose 8-bit filters (4,3,1,1) go through DequantizeLinear.
+std::string with_steps_of_filters(const Steps& s) {
+  return built([&](FileBuilder& f) {
+    add_steps(f, s);
+    f.raw_weight("w", {4, 3, 1, 1}, s.zero_type, std::string(12, '\1'));
+    f.node("DequantizeLinear", {"w", "s", "z"}, {"d"}, "dequantise", s.attributes);
+    f.node("Conv", {"x", "d"}, {"c"}, "conv");
+    f.node("GlobalAveragePool", {"c"}, {"y"}, "pool");
+  });
+}
+
+Steps steps_of_filters() {
+  return {.scale_dims = {4},
+          .scales = {1, 2, 3, 4},
+          .zero_type = Steps::kI8,
+          .zeros = std::string(4, '\0'),
+          .zero_dims = {4},
+          .attributes = {{"axis", 0}}};
+}
+
+/// Crafted scales, zero points and axes of QuantizeLinear and DequantizeLinear.
+std::vector<Hostile> hostile_steps() {
+  std::vector<Hostile> all;
+  const auto add = [&](const std::string& id, const Steps& image, const Steps& filters) {
+    all.push_back({"image: " + id, with_steps_of_image(image)});
+    all.push_back({"filters: " + id, with_steps_of_filters(filters)});
+  };
+  const auto changed = [&](const std::string& id, auto&& change) {
+    Steps image, filters = steps_of_filters();
+    change(image);
+    change(filters);
+    add(id, image, filters);
+  };
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  for (const float bad : {std::nanf(""), 0.0F, -0.0F, -0.5F, kInf, -kInf}) {
+    changed("scale " + std::to_string(bad), [&](Steps& s) { s.scales.back() = bad; });
+  }
+  changed("no scale", [](Steps& s) { s.scale_dims = {0}, s.scales = {}; });
+  changed("scales short of their dims", [](Steps& s) { s.scale_dims = {5}; });
+  changed("two scales", [](Steps& s) { s.scale_dims = {2}, s.scales = {1, 1}; });
+  changed("many scales", [](Steps& s) { s.scale_dims = {5000}, s.scales.assign(5000, 1.0F); });
+  changed("no zero point", [](Steps& s) { s.zero_dims = {0}, s.zeros = ""; });
+  changed("two zero points", [](Steps& s) { s.zero_dims = {2}, s.zeros = std::string(2, '\0'); });
+  changed("zero points short of their dims", [](Steps& s) { s.zero_dims = {100}; });
+  changed("f32 zero point", [](Steps& s) {
+    s.zero_type = Steps::kFloat;
+    s.zeros = std::string(s.zeros.size() * sizeof(float), '\0');
+  });
+  changed("axis beyond", [](Steps& s) {
+    s.scale_dims = {4}, s.scales.assign(4, 1), s.zero_dims = {4}, s.zeros.assign(4, '\0');
+    s.attributes = {{"axis", 4}};
+  });
+  changed("axis far below", [](Steps& s) {
+    s.scale_dims = {4}, s.scales.assign(4, 1), s.zero_dims = {4}, s.zeros.assign(4, '\0');
+    s.attributes = {{"axis", std::numeric_limits<std::int64_t>::min()}};
+  });
+  changed("blocks", [](Steps& s) { s.attributes.push_back({"block_size", 2}); });
+  return all;
+}
+
 /// Damage to the wire format itself.
 std::vector<Hostile> hostile_bytes() {
   const std::string whole = sound();
@@ -304,11 +394,11 @@ TEST(HostileFiles, OnnxIsRefusedWhateverItClaims) {
   Context ctx(Backend::kCpu);
   const auto read = [&](const std::filesystem::path& path) { (void)import_onnx(ctx, path, {}); };
   std::size_t count = 0;
-  for (const auto& files :
-       {hostile_weights(), hostile_attributes(), hostile_graphs(), hostile_bytes()}) {
+  for (const auto& files : {hostile_weights(), hostile_attributes(), hostile_graphs(),
+                            hostile_steps(), hostile_bytes()}) {
     count += expect_refused(files, ".onnx", read);
   }
-  EXPECT_GE(count, 140u);
+  EXPECT_GE(count, 170u);
 }
 
 TEST(HostileFiles, TheSoundFileBehindThemIsRead) {
@@ -317,25 +407,33 @@ TEST(HostileFiles, TheSoundFileBehindThemIsRead) {
   atomic_write(folder / "x.onnx", sound());
   Model model = import_onnx(ctx, folder / "x.onnx", {});
   EXPECT_EQ(model.classify(testing::test_image(), 4).size(), 4u);
+  atomic_write(folder / "q.onnx", with_steps_of_filters(steps_of_filters()));
+  EXPECT_EQ(import_onnx(ctx, folder / "q.onnx", {}).classes(), 4);
+  atomic_write(folder / "q.onnx", with_steps_of_image({}));
+  EXPECT_EQ(import_onnx(ctx, folder / "q.onnx", {}).classes(), 3);
 }
 
 /// Whatever one byte is changed to, the file is read or refused; nothing else happens.
 TEST(HostileFiles, EveryByteOfAnOnnxFileMayBeWrong) {
   const testing::TempFolder folder;
   Context ctx(Backend::kCpu);
-  const std::string whole = sound();
-  for (std::size_t at = 0; at<whole.size(); at += whole.size()> 300 && at > 250 ? 17 : 1) {
-    for (const int flip : {1, 0x10, 0x80}) {
-      std::string damaged = whole;
-      damaged[at] = static_cast<char>(damaged[at] ^ flip);
-      atomic_write(folder / "x.onnx", damaged);
-      try {
-        (void)import_onnx(ctx, folder / "x.onnx", {});
-      } catch (const Error& e) {
-        EXPECT_EQ(e.code(), Errc::kModel) << "byte " << at << ": " << e.what();
+  const auto damage = [&](const std::string& whole) {
+    for (std::size_t at = 0; at<whole.size(); at += whole.size()> 300 && at > 250 ? 17 : 1) {
+      for (const int flip : {1, 0x10, 0x80}) {
+        std::string damaged = whole;
+        damaged[at] = static_cast<char>(damaged[at] ^ flip);
+        atomic_write(folder / "x.onnx", damaged);
+        try {
+          (void)import_onnx(ctx, folder / "x.onnx", {});
+        } catch (const Error& e) {
+          EXPECT_EQ(e.code(), Errc::kModel) << "byte " << at << ": " << e.what();
+        }
       }
     }
-  }
+  };
+  damage(sound());
+  damage(with_steps_of_filters(steps_of_filters()));
+  damage(with_steps_of_image({}));
 }
 
 TEST(HostileFiles, SafetensorsAndModelFilesAreRefused) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "kernels/api/backend_info.h"
+#include "runtime/model/bf16.h"
 #include "runtime/model/quantize.h"
 #include "tests/unit/runtime_model/small_model.h"
 
@@ -16,14 +17,26 @@ namespace {
 using testing::drawn_model;
 using testing::test_image;
 
-class MemoryOf : public ::testing::TestWithParam<bool> {};
+class MemoryOf : public ::testing::TestWithParam<DType> {
+ protected:
+  void SetUp() override {
+    if (const char* why = kernels::why_not_fast(GetParam())) GTEST_SKIP() << why;
+  }
+  /// `model` in the arithmetic of the test, or none for f32.
+  static std::optional<Model> reduced(Context& ctx, Model& model) {
+    std::optional<Model> out;
+    if (GetParam() == DType::kI8) out.emplace(quantize_for_timing(ctx, model));
+    if (GetParam() == DType::kBF16) out.emplace(make_bf16(ctx, model));
+    return out;
+  }
+};
 
 TEST_P(MemoryOf, InferenceIsFlatAfterTheFirstRun) {
-  const bool int8 = GetParam();
   StatsResource memory(host_memory());
   Context ctx(Backend::kCpu, 1, memory);
-  Model model = drawn_model(ctx, "mobilenet_v2:width=0.25", 64, 10);
-  if (int8) model = quantize_for_timing(ctx, model);
+  Model floating = drawn_model(ctx, "mobilenet_v2:width=0.25", 64, 10);
+  std::optional<Model> low = reduced(ctx, floating);
+  Model& model = low ? *low : floating;
   const ImageU8 image = test_image();
   (void)model.run(std::span(&image, 1));
   const auto allocations = memory.allocations(), in_use = memory.bytes_in_use();
@@ -38,11 +51,10 @@ TEST_P(MemoryOf, ThePeakIsWhatWasPlanned) {
   StatsResource memory(host_memory());
   Context ctx(Backend::kCpu, 1, memory);
   Model floating = drawn_model(ctx, "resnet18", 64, 10);
-  std::optional<Model> int8;
-  if (GetParam()) int8.emplace(quantize_for_timing(ctx, floating));
+  std::optional<Model> low = reduced(ctx, floating);
   const auto before = memory.bytes_in_use();
   const std::size_t kept_before = kernels::kept_bytes(ctx);
-  Model& model = int8 ? *int8 : floating;
+  Model& model = low ? *low : floating;
   const std::size_t own = model.params().bytes();
   const std::vector<ImageU8> images = {test_image(1), test_image(2)};
   (void)model.run(images);
@@ -50,14 +62,14 @@ TEST_P(MemoryOf, ThePeakIsWhatWasPlanned) {
   EXPECT_EQ(model.executor().arena_bytes(), plan.memory.bytes);
   const auto planned = static_cast<std::int64_t>(model.planned_bytes() - own - kept_before);
   EXPECT_EQ(memory.bytes_in_use() - before, planned);
-  if (!int8) {  // calibration needs more
+  if (GetParam() != DType::kI8) {  // calibration needs more
     EXPECT_EQ(memory.peak_bytes(), memory.bytes_in_use());
   }
   EXPECT_GT(kernels::kept_bytes(ctx), kept_before + ctx.workspace().bytes());
 }
 
-INSTANTIATE_TEST_SUITE_P(Form, MemoryOf, ::testing::Bool(),
-                         [](const auto& test) { return test.param ? "int8" : "f32"; });
+INSTANTIATE_TEST_SUITE_P(Form, MemoryOf, ::testing::Values(DType::kF32, DType::kBF16, DType::kI8),
+                         [](const auto& test) { return std::string(arithmetic_name(test.param)); });
 
 std::int64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");

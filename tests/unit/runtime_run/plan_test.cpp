@@ -43,6 +43,23 @@ TEST_F(RunPlan, IsReadAsItWasWritten) {
   EXPECT_EQ(read.cost, schedule_.cost);
 }
 
+TEST_F(RunPlan, NamesPackagesBesideIt) {
+  for (auto& app : json_["apps"]) {
+    const auto task = app["name"].get<std::string>();
+    std::filesystem::copy_file(package(task), folder_ / (task + ".mpkg"));
+    app["package"] = task + ".mpkg";
+  }
+  json_["apps"][1]["name"] = "cars#2";
+  const auto apps = load_planned_apps(write(json_));
+  ASSERT_EQ(apps.size(), 2u);
+  EXPECT_EQ(apps[0].sha256, apps_[0].sha256);
+  EXPECT_EQ(apps[1].name, "cars#2") << "as the plan calls it";
+  EXPECT_EQ(read_plan(folder_ / "plan.json", apps).apps[1].name, "cars#2");
+  json_["apps"][1].erase("package");
+  EXPECT_TRUE(fails_with(Errc::kConfig, {"cars#2", "--apps"},
+                         [&] { (void)load_planned_apps(write(json_)); }));
+}
+
 TEST_F(RunPlan, FollowsTheApplicationsByName) {
   std::vector<RunApp> other = {apps_[1], apps_[0]};
   EXPECT_EQ(read_plan(write(json_), other).apps[0].name, "cars");

@@ -2,9 +2,11 @@
 #include "runtime/run/runner.h"
 
 #include <algorithm>
+#include <future>
 
 #include <fmt/format.h>
 
+#include "engine/device/thread_budget.h"
 #include "runtime/events/journal.h"
 #include "runtime/run/costs.h"
 #include "tests/unit/runtime_run/run_fixture.h"
@@ -220,6 +222,34 @@ TEST_F(Runs, WhatDoesNotFitTheBudgetIsRefusedAndTheTreeRuns) {
   EXPECT_TRUE(fails_with(Errc::kConfig, {}, [&] { runner.add(load_app(package("cars"))); }));
   EXPECT_EQ(runner.status().apps.size(), 1u);
   runner.stop();
+}
+
+/// The budget of the process while it lives.
+struct ProcessBudget {
+  explicit ProcessBudget(int threads) : before(ThreadBudget::process().threads()) {
+    ThreadBudget::process().set(threads);
+  }
+  ~ProcessBudget() { ThreadBudget::process().set(before); }
+  int before;
+};
+
+TEST_F(Runs, FramesAndTheBuildingOfATreeShareOneThreadBudget) {
+  const ProcessBudget budget(1);
+  run::Runner runner(options("synthetic:fps=10,width=48,height=40", {package("birds")}), never);
+  while (runner.status().frames.processed < 20) std::this_thread::yield();
+  std::future<std::string> added;
+  {
+    const ThreadBudget::Lease lease(ThreadBudget::process(), 1);
+    added = std::async(std::launch::async, [&] { return runner.add(load_app(package("cars"))); });
+    const auto processed = runner.status().frames.processed;
+    EXPECT_EQ(added.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout)
+        << "built while all threads were taken";
+    EXPECT_LE(runner.status().frames.processed, processed + 1);
+  }
+  EXPECT_EQ(added.get(), "cars");
+  while (runner.status().apps[1].analysed == 0) std::this_thread::yield();
+  runner.stop();
+  expect_balanced(runner.status());
 }
 
 TEST_F(Runs, TheLastApplicationMayGoAndAnotherCome) {

@@ -27,6 +27,7 @@ using testing::fails_with;
 
 constexpr std::int64_t kBatch = 16;
 
+bool has_bf16() { return kernels::why_not_fast(DType::kBF16) == nullptr; }
 bool has_int8() { return kernels::why_not_fast(DType::kI8) == nullptr; }
 
 /// A network after a few steps, so that no statistic is at its start, and a slice to score.
@@ -72,6 +73,8 @@ CheapScorerOptions int8_options(std::int64_t calibrate_every = 100) {
   return {.dtype = SelectDType::kInt8, .max_batch = kBatch, .calibrate_every = calibrate_every};
 }
 
+CheapScorerOptions bf16_options() { return {.dtype = SelectDType::kBF16, .max_batch = kBatch}; }
+
 /// Largest |a - b| / max(1, |b|).
 double gap(const std::vector<float>& a, const std::vector<float>& b) {
   double worst = 0;
@@ -107,6 +110,20 @@ TEST_P(LowPrecision, Int8LossesKeepTheOrder) {
   EXPECT_NE(cheap, exact);
 }
 
+TEST_P(LowPrecision, Bf16LossesKeepTheOrder) {
+  if (!has_bf16()) GTEST_SKIP() << kernels::why_not_fast(DType::kBF16);
+  Setting s(GetParam().model, GetParam().norm);
+  CheapScorer scorer = s.scorer(bf16_options());
+  for (const std::int64_t number : {4, 5}) {  // new weights are folded and rounded again
+    const auto cheap = s.cheap(scorer), exact = s.evaluation();
+    EXPECT_GE(rank_correlation(cheap, exact), 0.98);
+    EXPECT_LE(gap(cheap, exact), 0.05);
+    EXPECT_NE(cheap, exact);
+    s.step(number);
+  }
+  EXPECT_TRUE(scorer.state().empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Zoo, LowPrecision,
     ::testing::Values(Case{"resnet8", Norm::kBatch}, Case{"resnet8", Norm::kGroup},
@@ -122,11 +139,13 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(CheapSelection, WarmScoreDoesNotAllocate) {
-  for (const bool int8 : {false, true}) {
-    if (int8 && !has_int8()) continue;
+  std::vector<CheapScorerOptions> all = {{.max_batch = kBatch}};
+  if (has_bf16()) all.push_back(bf16_options());
+  if (has_int8()) all.push_back(int8_options(2));
+  for (const CheapScorerOptions& options : all) {
     StatsResource stats(host_memory());
     Setting s("resnet8", Norm::kBatch, stats);
-    CheapScorer scorer = s.scorer(int8 ? int8_options(2) : CheapScorerOptions{.max_batch = kBatch});
+    CheapScorer scorer = s.scorer(options);
     std::vector<float> loss(kBatch);
     for (std::int64_t i = 4; i < 7; ++i) {
       s.step(i);
@@ -135,7 +154,7 @@ TEST(CheapSelection, WarmScoreDoesNotAllocate) {
     s.step(7);
     const auto before = stats.allocations();
     for (int i = 0; i < 4; ++i) scorer.score(s.x, s.y, loss);
-    EXPECT_EQ(stats.allocations(), before) << int8;
+    EXPECT_EQ(stats.allocations(), before) << name(options.dtype);
   }
 }
 
@@ -188,8 +207,9 @@ TEST(CheapSelection, HalfTheImageCostsAQuarter) {
 TEST(CheapSelection, WhatCannotBeDoneIsRefused) {
   Setting s("resnet8");
   EXPECT_THROW(s.scorer({.scale = 0.3, .max_batch = kBatch}), Error);
-  EXPECT_TRUE(fails_with(Errc::kUnsupported, {"bf16"}, [&] {
-    (void)s.scorer({.dtype = SelectDType::kBF16, .max_batch = kBatch});
+  Context reference(Backend::kRef);
+  EXPECT_TRUE(fails_with(Errc::kUnsupported, {"bf16", "reference"}, [&] {
+    (void)CheapScorer(reference, s.network.graph(), s.network.params(), bf16_options());
   }));
   Graph flat;  // a head that knows its image's size
   const ValueId image = flat.input("image", {1, 7, 7, 3});

@@ -129,11 +129,25 @@ TEST_F(DeviceTraining, RecordedStepsAreTheStepsCallByCall) {
   }
 }
 
+TEST_F(DeviceTraining, RecordedStepsDropWhatTheyDropCallByCall) {
+  TrainOptions a = device(), b = oracle();
+  a.model = b.model = "wrn-10-1:dropout=0.3";
+  a.epochs = b.epochs = 1;
+  const Trained got = train(a), want = train(b);
+  expect_same(got, want);
+  EXPECT_EQ(got.recorded_runs, 3 - 2);
+  TrainOptions plain = b;
+  plain.model = "wrn-10-1";
+  plain.force = true;
+  EXPECT_NE(train(plain).weights, want.weights);
+}
+
 TEST_F(DeviceTraining, SlicesWithoutTheHostSelectAndTrainTheSame) {
-  for (const char* preset : {"default", "paper"}) {
+  for (const std::string preset : {"default", "paper", "default with dropout"}) {
     TrainOptions a = device(), b = oracle();
+    if (preset == "default with dropout") a.model = b.model = "wrn-10-1:dropout=0.3";
     a.sampler = b.sampler = "sb";
-    a.sampler_preset = b.sampler_preset = preset;
+    a.sampler_preset = b.sampler_preset = preset == "paper" ? "paper" : "default";
     a.sampler_options = b.sampler_options = {{"R", "20"}};
     a.force = b.force = true;
     const Trained got = train(a), want = train(b);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "graph/plan/inference.h"
+#include "tests/support/device.h"
 #include "tests/support/fails_with.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/runtime_package/drawn_family.h"
@@ -101,6 +102,24 @@ INSTANTIATE_TEST_SUITE_P(TreeRunner, Architectures,
                                            Network{"depthwise", "mobilenet_v1:alpha=0.25", 4},
                                            Network{"dense", "densenet-bc-22-12", 2}),
                          [](const auto& network) { return std::string(network.param.name); });
+
+TEST(TreeRunner, SharingChangesNoBitOnADeviceEither) {
+  const auto ctx = testing::cuda_context();
+  GRAFT_SKIP_WITHOUT(ctx);
+  const TempFolder folder;
+  Context host(Backend::kCpu);
+  const auto apps = eight_apps(host, folder.path(), "mobilenet_v1:alpha=0.25", 8);
+  BaseModels bases;
+  TreeRunner tree(*ctx, apps, bases);
+  Tensor x = Tensor::allocate(ctx->memory(), {1, kSide, kSide, 3});
+  copy_from_host(*ctx, frame(host, 1).data(), x);
+  const auto results = tree.run(x, std::vector<std::uint8_t>(apps.size(), 1));
+  ASSERT_EQ(results.size(), apps.size());
+  for (std::size_t i = 0; i < apps.size(); i += 3) {
+    TreeRunner alone(*ctx, {apps[i]}, bases);
+    EXPECT_EQ(logits_of(results, i), logits_of(alone.run(x, std::vector<std::uint8_t>{1}), 0));
+  }
+}
 
 TEST(TreeRunner, GivesWhatTheWholeNetworkGives) {
   const TempFolder folder;
