@@ -6,6 +6,7 @@
 // Fused form, GFLOP/s of 277, N=1: 56x56 64 to 256 with residual 250 (225), 128 to 128 263 (264);
 // 14x14 256 to 1024 with residual 256 (239), 512 to 512 261 (261); 7x7 512 to 2048 with residual
 // 253 (230); N=8: 56x56 64 to 256 with residual 155 (95). With 16 channels 186-212 (215-224).
+// Two threads, N=1: 14x14 512 to 512 496-515, 256 to 512 494-505, 7x7 1024 to 1024 482-498.
 #include "kernels/cpu/conv_1x1.h"
 
 #include <algorithm>
@@ -109,7 +110,7 @@ void conv_1x1_fused_fwd(Context& ctx, const ConvOptions& options, Activation act
   struct Packed;  // the tag of the weights kept here
   const auto& loops = *simd::conv_1x1();
   const std::int64_t c = x.shape()[3], k = y.shape()[3];
-  const simd::Conv1x1Geometry g = {.rows = y.numel() / k, .c = c, .k = k};
+  const simd::Conv1x1Geometry g = {.rows = y.numel() / k, .c = c, .k = k, .threads = ctx.threads()};
   const std::int64_t floats = loops.packed_floats(g);
   Scratch scratch;
   const auto temporary = scratch.array<float>(w_version == 0 ? floats : 0);

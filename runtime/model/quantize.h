@@ -16,7 +16,7 @@ namespace graft {
 
 struct QuantizeOptions {
   std::vector<CalibrationMethod> methods = calibration_methods();  ///< the best one is taken
-  double gate = 1;  ///< percentage points that may be lost; layers become f32 again from half of it
+  double gate = 1;  ///< percentage points that may be lost
 };
 
 struct MethodReport {
@@ -58,10 +58,10 @@ void check_classifies(const Model& model, std::string_view to);
                               const std::function<float(const Int8Graph::Value&)>& scale_of);
 
 /// Calibrates on one set and measures on another: every method with all layers in 8 bits, then,
-/// with the best, each layer alone; while more than half of the gate is lost, the layers that cost
-/// most go back to f32, up to half of them. Whether the gate holds is for the caller to see in
-/// `report`. Throws Error(kUnsupported) for a model without 8-bit layers, Error(kUsage) for one
-/// that is 8-bit already, Error(kData) for an empty set.
+/// with the best, each layer alone; while more than half of the gate is lost, a standard error
+/// added, the layers that cost most go back to f32, up to half of them. Whether the gate holds is
+/// for the caller to see in `report`. Throws Error(kUnsupported) for a model without 8-bit layers,
+/// Error(kUsage) for one that is 8-bit already, Error(kData) for an empty set.
 [[nodiscard]] Model quantize(Context& ctx, Model& model, const ImageSet& calibration,
                              const ImageSet& validation, const QuantizeOptions& options,
                              QuantizeReport& report);

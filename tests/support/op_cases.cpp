@@ -124,8 +124,9 @@ std::vector<ConvCase> conv_cases() {
       {4, 16, 19, 18, 32, 3, 3, {}, true},           // Winograd without padding
       {4, 32, 17, 15, 16, 3, 3, {.pad_top = 2, .pad_left = 0, .pad_bottom = 1, .pad_right = 2}},
       {4, 32, 16, 16, 96, 1, 1, same(1, 0)},
-      {1, 600, 5, 5, 40, 1, 1, same(1, 0), true},  // products: channels in two parts
-      {2, 48, 9, 7, 80, 1, 1, same(1, 0)},         // panels of three and two vectors
+      {1, 600, 5, 5, 40, 1, 1, same(1, 0), true},     // products: channels in two parts
+      {2, 48, 9, 7, 80, 1, 1, same(1, 0)},            // panels of three and two vectors
+      {2, 1200, 11, 11, 80, 1, 1, same(1, 0), true},  // several bands of rows
       {2, 33, 9, 8, 148, 1, 1, same(2, 0), true},  // gathered pixels, filters that fill no vector
       {4, 96, 16, 16, 96, 3, 3, same(2, 1, 96)},
       {2, 4, 3, 3, 8, 3, 3, {}},          // one output pixel

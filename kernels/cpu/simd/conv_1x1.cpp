@@ -11,14 +11,14 @@
 namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
 namespace {
 
-constexpr Index kPanel = 4;      // vectors of filters in a panel
-constexpr Index kDepth = 512;    // channels whose part of a panel stays in the second-level cache
-constexpr Index kUnitRows = 24;  // pixels of a unit of work; a multiple of 12, 8 and 6
+constexpr Index kPanel = 4;    // vectors of filters in a panel
+constexpr Index kDepth = 512;  // channels whose part of a panel stays in the second-level cache
 
 /// Pixels of a block for a panel of V vectors: 24 sums, 14 where a row has one.
 constexpr int block_rows(int v) { return v == 4 ? 6 : v == 3 ? 8 : v == 2 ? 12 : 14; }
 
 GRAFT_INLINE Index smaller(Index a, Index b) { return a < b ? a : b; }
+GRAFT_INLINE Index larger(Index a, Index b) { return a > b ? a : b; }
 GRAFT_INLINE Index blocks_of(Index channels) { return (channels + kLanes - 1) / kLanes; }
 
 /// A panel: vectors [first, first + width) of filters. Five that are left make three and two.
@@ -215,17 +215,20 @@ void run_panel(const Conv1x1Geometry& g, const float* x, const float* packed, co
   }
 }
 
-/// Work is cut into bands of rows whose x and y stay in the cache, those into panels, and those
-/// into units.
+/// A unit of work is a row of one panel. They are ordered by bands of rows whose x stays in the
+/// cache, in a band by panels, in those by rows. Every thread gets as many bands, equally long, so
+/// that it reads what it wrote in the layer before; if rows are few, threads share panels, and each
+/// reads only some of the weights.
 struct Bands {
-  Index panels, units;  ///< of rows, in all
-  Index band;           ///< units
+  Index panels, rows;
+  Index band;  ///< rows
 };
 Bands bands_of(const Conv1x1Geometry& g) {
-  constexpr Index kFloats = 128 * 1024, kLeast = 4;
-  const Index band = kFloats / ((g.c + 2 * g.k) * kUnitRows);
-  return {panel_count(blocks_of(g.k)), (g.rows + kUnitRows - 1) / kUnitRows,
-          band < kLeast ? kLeast : band};
+  constexpr Index kFloats = 112 * 1024, kLeast = 96;
+  const Index most = larger(kFloats / g.c, kLeast);
+  Index bands = larger((g.rows + most / 2) / most, 1);
+  if (g.rows >= kLeast * g.threads) bands = (bands + g.threads - 1) / g.threads * g.threads;
+  return {panel_count(blocks_of(g.k)), g.rows, (g.rows + bands - 1) / bands};
 }
 
 Index packed_floats(const Conv1x1Geometry& g) { return blocks_of(g.k) * kLanes * g.c; }
@@ -244,19 +247,18 @@ void pack(const Conv1x1Geometry& g, const float* w, float* packed) {
 
 Index units(const Conv1x1Geometry& g) {
   const Bands b = bands_of(g);
-  return b.panels * b.units;
+  return b.panels * b.rows;
 }
 
 void forward(const Conv1x1Geometry& g, const float* x, const float* packed, const ConvOutput& out,
              Index begin, Index end) {
   const Bands b = bands_of(g);
   while (begin < end) {
-    const Index above = begin / (b.panels * b.band) * b.band;  // units of rows
-    const Index band = smaller(b.band, b.units - above), place = begin - above * b.panels;
+    const Index above = begin / (b.panels * b.band) * b.band;  // rows
+    const Index band = smaller(b.band, b.rows - above), place = begin - above * b.panels;
     const Index panel = place / band, first = above + place % band;
     const Index count = smaller(end - begin, band - place % band);
-    run_panel(g, x, packed, out, panel_number(panel, blocks_of(g.k)), first * kUnitRows,
-              smaller((first + count) * kUnitRows, g.rows));
+    run_panel(g, x, packed, out, panel_number(panel, blocks_of(g.k)), first, first + count);
     begin += count;
   }
 }

@@ -173,14 +173,15 @@ struct ConvOutput {
 /// 1x1 convolution of x (rows,C) into y (rows,K): rows are pixels.
 struct Conv1x1Geometry {
   Index rows, c, k;
+  Index threads = 1;  ///< that share the work
 };
 struct Conv1x1Loops {
   Index (*packed_floats)(const Conv1x1Geometry& g);
   /// w (K,C) in the order in which forward() reads it.
   void (*pack)(const Conv1x1Geometry& g, const float* w, float* packed);
-  /// Into how many units forward() cuts the work.
+  /// Into how many units, equally large, forward() cuts the work.
   Index (*units)(const Conv1x1Geometry& g);
-  /// Units [begin, end). A result does not depend on the range.
+  /// Units [begin, end). A result does not depend on the range, nor on the threads.
   void (*forward)(const Conv1x1Geometry& g, const float* x, const float* packed,
                   const ConvOutput& out, Index begin, Index end);
 };

@@ -163,6 +163,27 @@ TEST(Conv, TwoWeightsOfOneShapeAndVersionStayApart) {
   EXPECT_EQ(weighted(ctx, a, 1, 1), 144);
 }
 
+TEST(Conv, FusedPointwiseBitsDoNotDependOnTheThreads) {
+  const auto drawn = [](const Shape& shape, int seed) {
+    return converted(normal(shape, seed), DType::kF32, host_memory());
+  };
+  // 196 pixels: a band for each of 2 threads, panels that 3 and 5 share; of 1200 channels two
+  // bands.
+  for (const std::int64_t channels : {72, 1200}) {
+    const Tensor x = drawn({1, 14, 14, channels}, 1), w = drawn({144, 1, 1, channels}, 2);
+    const Tensor bias = drawn({144}, 3), residual = drawn({1, 14, 14, 144}, 4);
+    const auto run = [&](int threads) {
+      Context ctx(Backend::kCpu, threads);
+      Tensor y = Tensor::allocate(host_memory(), {1, 14, 14, 144});
+      conv_fused_fwd(ctx, ConvOptions::same_sides(1, 0), Activation::kRelu, x, w, bias, residual,
+                     /*w_version=*/1, y);
+      return y;
+    };
+    const Tensor want = run(1);
+    for (const int threads : {2, 3, 5}) EXPECT_TRUE(same_bits(run(threads), want)) << threads;
+  }
+}
+
 TEST(Conv, FallsBackToTheReferenceForF64) {
   const ConvOptions options = ConvOptions::same_sides(1, 1);
   const Tensor x = normal({1, 5, 5, 4}, 1), w = normal({3, 3, 3, 4}, 2);
