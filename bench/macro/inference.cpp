@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Latency of a model's inference form, f32 or int8, for bench/peers/inference.py: a line with a
-// number on standard input is answered by a JSON list with the milliseconds of as many forwards.
+// Latency of a model's inference form, f32, bf16 or int8, for bench/peers/inference.py: a line with
+// a number on standard input is answered by a JSON list with the milliseconds of as many forwards.
 // int8 is calibrated on the random images that are timed: what a scale is changes no time.
 #include "graph/plan/inference.h"
 
@@ -17,6 +17,7 @@
 #include "engine/core/rng.h"
 #include "engine/io/json.h"
 #include "graph/exec/param_derivation.h"
+#include "graph/plan/bf16.h"
 #include "graph/plan/int8.h"
 #include "runtime/model/model.h"
 
@@ -52,7 +53,7 @@ struct Form {
 
 class Bench {
  public:
-  Bench(const std::string& file, std::int64_t batch, int threads, bool int8)
+  Bench(const std::string& file, std::int64_t batch, int threads, const std::string& dtype)
       : ctx_(graft::Backend::kCpu, threads), model_(graft::Model::load(ctx_, file)) {
     const graft::DerivedGraph folded = inference_form(model_.header().graph);
     const auto& p = model_.header().preprocess;
@@ -62,7 +63,10 @@ class Bench {
       x_.ptr<float>()[i] = static_cast<float>(rng.normal());
     }
     form_ = std::make_unique<Form>(ctx_, folded, model_.params(), batch);
-    if (int8) quantise(folded, batch);
+    if (dtype == "int8") quantise(folded, batch);
+    if (dtype == "bf16") {
+      form_ = std::make_unique<Form>(ctx_, bf16_form(folded.graph), form_->params, batch);
+    }
   }
 
   [[nodiscard]] std::vector<double> run(int times) {
@@ -112,10 +116,10 @@ int main(int argc, char** argv) {
   app.add_option("model", file, "model file")->required();
   app.add_option("--batch", batch);
   app.add_option("--threads", threads);
-  app.add_option("--dtype", dtype)->check(CLI::IsMember({"f32", "int8"}));
+  app.add_option("--dtype", dtype)->check(CLI::IsMember({"f32", "bf16", "int8"}));
   CLI11_PARSE(app, argc, argv);
   try {
-    Bench bench(file, batch, threads, dtype == "int8");
+    Bench bench(file, batch, threads, dtype);
     for (int times = 0; std::cin >> times;) {
       std::cout << graft::Json(bench.run(times)).dump() << std::endl;
     }

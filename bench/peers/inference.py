@@ -2,12 +2,12 @@
 """How fast is graft's inference next to ONNX Runtime's and OpenVINO's, on the same networks?
 
     VENV/bin/python bench/peers/inference.py --build build/cpu [--models resnet50,...] [--batch 1,8] [--threads 1,2]
-        [--dtype f32,int8] [--rounds 9] [--out FILE.jsonl]
+        [--dtype f32,bf16,int8] [--rounds 9] [--out FILE.jsonl]
 
 graft writes each network with random weights and exports it as ONNX; the peers read that file. OpenVINO's int8 model is
 made of it by NNCF. The three take turns in one run: in each round each times a few forwards, and its time in that round is
 their median. Prints the median over the rounds and the ratio peer / graft round by round (above 1: graft is faster), as a
-table and, with --out, a JSON line a setting. int8 compares with OpenVINO, and with graft's own f32.
+table and, with --out, a JSON line a setting. bf16 (for a processor with AVX512_BF16) and int8 compare with OpenVINO, and with graft's own f32.
 """
 import argparse
 import json
@@ -74,8 +74,8 @@ class OpenVino(InProcess):
         model = openvino.Core().read_model(str(file))
         model.reshape({model.inputs[0].get_any_name(): list(x.shape)})
         config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
-        if precision == "f32":
-            config["INFERENCE_PRECISION_HINT"] = "f32"
+        if precision != "int8":
+            config["INFERENCE_PRECISION_HINT"] = precision
         request = openvino.Core().compile_model(model, "CPU", config).create_infer_request()
         request.set_input_tensor(openvino.Tensor(x))
         self.forward = request.infer
@@ -126,7 +126,7 @@ def compare(build, name, files, side, batch, threads, dtype, rounds):
         contestants["openvino"] = OpenVino(files["onnx"], x, threads, dtype)
     else:
         contestants["graft_f32"] = Graft(build, files, batch, threads, "f32")
-        contestants["openvino"] = OpenVino(files["int8"], x, threads, dtype)
+        contestants["openvino"] = OpenVino(files["int8" if dtype == "int8" else "onnx"], x, threads, dtype)
     ms = take_turns(contestants, rounds)
     for c in contestants.values():
         c.close()
