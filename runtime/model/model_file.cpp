@@ -183,7 +183,7 @@ ModelHeader read_header(const Metadata& m) {
     h.graph = graph_from_json(m.json("graph"), m.source());
   }
   h.quantization = read_quantization(m);
-  h.bf16 = m.has(kBf16Key);
+  h.bf16 = m.has(kBf16Key) && m.text(kBf16Key) == kYes;
   if (h.bf16 && h.quantization) fail(Errc::kModel, m.source(), ": both int8 and bf16");
   return h;
 }

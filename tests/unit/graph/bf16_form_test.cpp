@@ -35,7 +35,7 @@ struct Case {
 
 class Bf16FormOf : public ::testing::TestWithParam<Case> {};
 
-// Observed: at most 0.011; in MobileNetV2, 52 convolutions deep with drawn weights, 0.077.
+// Observed: at most 0.011; in MobileNetV2, 52 convolutions deep with drawn weights, 0.031.
 TEST_P(Bf16FormOf, OutputsNearThoseInF32) {
   if (const char* why = kernels::why_not_fast(DType::kBF16)) GTEST_SKIP() << why;
   const Graph graph = fuse(zoo_graph(GetParam().model, GetParam().side, GetParam().norm));
@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
     Zoo, Bf16FormOf,
     ::testing::Values(Case{"resnet8", Norm::kBatch, 8}, Case{"resnet8", Norm::kGroup, 8},
                       Case{"wrn-10-1", Norm::kBatch, 8},
-                      Case{"mobilenet_v2:width=0.25", Norm::kBatch, 8, 0.15},
+                      Case{"mobilenet_v2:width=0.25", Norm::kBatch, 8, 0.06},
                       Case{"densenet-bc-10-4", Norm::kBatch, 8}, Case{"small_cnn", Norm::kBatch, 8},
                       Case{"squeezenet1_1", Norm::kBatch, 32},
                       Case{"inception_v3", Norm::kBatch, 75}),

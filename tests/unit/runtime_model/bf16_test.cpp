@@ -50,10 +50,7 @@ TEST_P(Bf16ModelOf, KeepsTheAnswersAndItsFileGivesTheSameBits) {
   EXPECT_EQ(outputs_on(ctx, back, set, 6).values.size(), 60u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, Bf16ModelOf,
-                         ::testing::Values("small_cnn", "resnet8", "wrn-10-1",
-                                           "mobilenet_v2:width=0.25", "densenet-bc-10-4",
-                                           "squeezenet1_1"),
+INSTANTIATE_TEST_SUITE_P(Zoo, Bf16ModelOf, ::testing::ValuesIn(testing::kReducedModels),
                          [](const auto& test) { return "case" + std::to_string(test.index); });
 
 TEST(Bf16Model, ItsFileHoldsBf16WeightsUnderAFormatOfItsOwn) {

@@ -8,6 +8,11 @@
 
 namespace graft::testing {
 
+/// Networks that have every layer with a form in less precision.
+inline constexpr const char* kReducedModels[] = {"small_cnn",        "resnet8",
+                                                 "wrn-10-1",         "mobilenet_v2:width=0.25",
+                                                 "densenet-bc-10-4", "squeezenet1_1"};
+
 inline ImageSet drawn_set(int side, int count) {
   return {.source = "drawn", .images = drawn_images(side, side, count), .labels = {}};
 }

@@ -128,10 +128,7 @@ TEST_P(QuantizeOf, KeepsTheAnswersAndItsFileGivesTheSameBits) {
             outputs_on(ctx, int8, validation, kImages).values);
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, QuantizeOf,
-                         ::testing::Values("small_cnn", "resnet8", "wrn-10-1",
-                                           "mobilenet_v2:width=0.25", "densenet-bc-10-4",
-                                           "squeezenet1_1"),
+INSTANTIATE_TEST_SUITE_P(Zoo, QuantizeOf, ::testing::ValuesIn(testing::kReducedModels),
                          [](const auto& test) { return "case" + std::to_string(test.index); });
 
 TEST(Quantize, AFileOfAnOlderFormIsRefused) {
