@@ -34,7 +34,8 @@ struct ConvOptions {
 /// y = conv(x, w) + bias.  x (N,H,W,C); w (K,R,S,C/groups); bias (K) or empty; y (N,P,Q,K).
 /// `w_version`: changes whenever the bytes at w.data() change; lets the backend keep w in its own
 /// format between calls. 0: never keep.
-/// On Backend::kCpu x may be bf16 for inference: w is bf16 as well, bias f32, y bf16 or f32.
+/// On Backend::kCpu x may be bf16 for inference: bias is f32, w and y bf16 or f32; an f32 w is
+/// rounded to bf16 unless an own depthwise loop takes it.
 /// Deterministic for a fixed thread count.  FLOPs: 2*N*P*Q*K*R*S*C/groups.
 void conv_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, const Tensor& w,
               const Tensor& bias, std::uint64_t w_version, Tensor& y);

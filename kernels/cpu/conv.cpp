@@ -39,6 +39,7 @@ void run_forward(Context& ctx, const char* op, const ConvOptions& options, Activ
                                .activation = act,
                                .residual = !in.residual.empty(),
                                .dtype = in.x.dtype(),
+                               .w_dtype = in.w.dtype(),
                                .y_dtype = y.dtype()});
   Scratch scratch;
   const auto pad = scratch.array<std::byte>(plan.scratchpad_bytes);

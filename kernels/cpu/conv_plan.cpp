@@ -68,6 +68,7 @@ std::array<std::int64_t, ConvProblem::kKeyWords> ConvProblem::key() const {
           static_cast<std::int64_t>(activation),
           residual ? 1 : 0,
           static_cast<std::int64_t>(dtype),
+          static_cast<std::int64_t>(w_dtype),
           static_cast<std::int64_t>(y_dtype)};
 }
 
@@ -77,10 +78,11 @@ memory::desc ConvProblem::image(const Shape& s, DType dtype) {
 
 memory::desc ConvProblem::weights(bool any) const {
   const std::int64_t g = options.groups;
+  const memory::data_type type = dnnl_type(any ? dtype : w_dtype);
   if (g == 1) {
-    return {{w[0], w[3], w[1], w[2]}, dnnl_type(dtype), any ? Tag::any : Tag::ohwi};
+    return {{w[0], w[3], w[1], w[2]}, type, any ? Tag::any : Tag::ohwi};
   }
-  return {{g, w[0] / g, w[3], w[1], w[2]}, dnnl_type(dtype), any ? Tag::any : Tag::gohwi};
+  return {{g, w[0] / g, w[3], w[1], w[2]}, type, any ? Tag::any : Tag::gohwi};
 }
 memory::desc ConvProblem::master_weights() const { return weights(false); }
 memory::desc ConvProblem::any_weights() const { return weights(true); }

@@ -18,7 +18,7 @@ enum class ConvPass : std::int64_t { kForward, kBackwardData, kBackwardWeight };
 /// A convolution as oneDNN wants it described. x, y: nhwc. w: (K,R,S,C/groups) is ohwi, with groups
 /// gohwi.
 struct ConvProblem {
-  static constexpr std::size_t kKeyWords = 24;
+  static constexpr std::size_t kKeyWords = 25;
 
   ConvPass pass;
   const ConvOptions& options;
@@ -27,7 +27,8 @@ struct ConvProblem {
   int threads;
   Activation activation = Activation::kNone;  ///< forward only, as is `residual`
   bool residual = false;
-  DType dtype = DType::kF32;    ///< of x, w and the residual: bf16 forward only
+  DType dtype = DType::kF32;    ///< of x and the residual: bf16 forward only
+  DType w_dtype = DType::kF32;  ///< of the master weights
   DType y_dtype = DType::kF32;  ///< of y: `dtype`, or f32
 
   /// Everything above as integers.

@@ -6,11 +6,15 @@
 // 2x7 outputs is newer; N=1, us, in brackets row by row: 112x112x32 49 (72), 56x56x128 46 (84),
 // 28x28x256 27 (45), 14x14x512 17 (27), 7x7x1024 11 (19); stride 2: 112x112x64 46 (57), 56x56x128
 // 27 (35).
+// In bf16 with f32 weights, N=1, us, in brackets oneDNN 2.6 with bf16 weights: 112x112x32 59 (62),
+// 56x56x128 53 (61), 14x14x512 13 (16), stride 2 112x112x64 42 (36), 56x56x128 22 (18): as fast
+// over a network, and nearer to f32.
 #include "kernels/cpu/depthwise.h"
 
 #include <algorithm>
 
 #include "kernels/cpu/activation.h"
+#include "kernels/cpu/float_types.h"
 #include "kernels/cpu/kept_weights.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
@@ -24,15 +28,27 @@ constexpr std::int64_t kTaps = kFilter * kFilter;
 constexpr std::int64_t kMaxPad = kFilter - 1;  // every output then has a tap in every direction
 constexpr std::int64_t kMaxStride = 2;
 
-const char* why_not(const ConvOptions& o, const Tensor& x, const Tensor& w) {
+const char* why_not_shape(const ConvOptions& o, const Tensor& w) {
   const Shape& s = w.shape();
-  if (x.dtype() != DType::kF32) return "dtype is not f32";
   if (s[3] != 1 || s[0] != o.groups) return "not depthwise";
   if (s[1] != kFilter || s[2] != kFilter) return "not 3x3";
   if (s[0] % simd::kChannelLanes != 0) return "channels not a multiple of 16";
   if (o.dilation != 1 || o.stride > kMaxStride) return "dilation or stride";
   if (std::max({o.pad_top, o.pad_left, o.pad_bottom, o.pad_right}) > kMaxPad) return "padding";
   return nullptr;
+}
+
+const char* why_not(const ConvOptions& o, const Tensor& x, const Tensor& w) {
+  return x.dtype() != DType::kF32 ? "dtype is not f32" : why_not_shape(o, w);
+}
+
+/// Of the forward, which takes bf16 images beside f32 weights: nine of them are read for each.
+const char* why_not_forward(const ConvOptions& o, const Tensor& x, const Tensor& w,
+                            const Tensor& y) {
+  if (x.dtype() != DType::kBF16) return why_not(o, x, w);
+  if (simd::depthwise().forward_bf16 == nullptr) return "no AVX-512";
+  if (w.dtype() != DType::kF32 || y.dtype() != DType::kBF16) return "dtypes differ";
+  return why_not_shape(o, w);
 }
 
 simd::DepthwiseGeometry geometry(const ConvOptions& o, const Shape& x, const Shape& y) {
@@ -59,15 +75,18 @@ void taps_first(const float* w, std::int64_t c, bool flipped, float* out) {
 /// Floats that run_forward() needs: zeros, and a sink for each thread.
 std::int64_t spare_floats(const Context& ctx, std::int64_t c) { return (1 + ctx.threads()) * c; }
 
-/// `bias`: null for none.
-void run_forward(Context& ctx, const simd::DepthwiseGeometry& g, std::int64_t n, const float* x,
-                 const float* w, const float* bias, const Bounds& bounds, float* spare, float* y) {
-  std::fill_n(spare, g.c, 0.0F);
+/// `bias`: null for none. `forward`: the loop for images of T.
+template <class T, class Forward>
+void run_forward(Context& ctx, Forward forward, const simd::DepthwiseGeometry& g, std::int64_t n,
+                 const T* x, const float* w, const float* bias, const Bounds& bounds, float* spare,
+                 T* y) {
+  std::fill_n(spare, g.c, 0.0F);  // bytes of 0 are zeros of any T
   if (bias == nullptr) bias = spare;
   parallel_threads(ctx, n * g.p, kGrainElements / (g.q * g.c), 1,
                    [&](std::int64_t begin, std::int64_t end, int thread) {
-                     simd::depthwise().forward(g, x, w, bias, bounds.lo, bounds.hi, y, spare,
-                                               spare + (1 + thread) * g.c, begin, end);
+                     forward(g, x, w, bias, bounds.lo, bounds.hi, y,
+                             reinterpret_cast<const T*>(spare),
+                             reinterpret_cast<T*>(spare + (1 + thread) * g.c), begin, end);
                    });
 }
 
@@ -81,8 +100,8 @@ std::int64_t examples_a_block(const simd::DepthwiseGeometry& g, std::int64_t n) 
 }  // namespace
 
 const char* depthwise_fwd_why_not(const ConvOptions& options, const Tensor& x, const Tensor& w,
-                                  const Tensor&, std::uint64_t, Tensor&) {
-  return why_not(options, x, w);
+                                  const Tensor&, std::uint64_t, Tensor& y) {
+  return why_not_forward(options, x, w, y);
 }
 
 const char* depthwise_bwd_data_why_not(const ConvOptions& options, const Tensor&, const Tensor& w,
@@ -103,8 +122,8 @@ void depthwise_fwd(Context& ctx, const ConvOptions& options, const Tensor& x, co
 
 const char* depthwise_fused_fwd_why_not(const ConvOptions& options, Activation, const Tensor& x,
                                         const Tensor& w, const Tensor&, const Tensor& residual,
-                                        std::uint64_t, Tensor&) {
-  return residual.empty() ? why_not(options, x, w) : "residual";
+                                        std::uint64_t, Tensor& y) {
+  return residual.empty() ? why_not_forward(options, x, w, y) : "residual";
 }
 
 void depthwise_fused_fwd(Context& ctx, const ConvOptions& options, Activation act, const Tensor& x,
@@ -123,8 +142,15 @@ void depthwise_fused_fwd(Context& ctx, const ConvOptions& options, Activation ac
   } else {
     taps = ctx.state<KeptWeights<Taps>>().get(ctx, w, 0, kTaps * g.c, w_version, reorder);
   }
-  run_forward(ctx, g, x.shape()[0], x.ptr<const float>(), taps, bias.ptr<const float>(),
-              bounds_of(act), spare.get(), y.ptr<float>());
+  const auto run = [&]<class T>(auto forward, const T* from, T* to) {
+    run_forward(ctx, forward, g, x.shape()[0], from, taps, bias.ptr<const float>(), bounds_of(act),
+                spare.get(), to);
+  };
+  if (x.dtype() == DType::kBF16) {
+    run(simd::depthwise().forward_bf16, elements<const simd::Bf16>(x), elements<simd::Bf16>(y));
+  } else {
+    run(simd::depthwise().forward, x.ptr<const float>(), y.ptr<float>());
+  }
 }
 
 void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& dy, const Tensor& w,
@@ -144,8 +170,8 @@ void depthwise_bwd_data(Context& ctx, const ConvOptions& options, const Tensor& 
     std::swap(g.w, g.q);
     g.pad_top = kMaxPad - g.pad_top;
     g.pad_left = kMaxPad - g.pad_left;
-    run_forward(ctx, g, n, from, taps.get(), nullptr, bounds_of(Activation::kNone), spare.get(),
-                to);
+    run_forward(ctx, simd::depthwise().forward, g, n, from, taps.get(), nullptr,
+                bounds_of(Activation::kNone), spare.get(), to);
     return;
   }
   parallel_rows(ctx, n * g.h, g.w * g.c, [&](std::int64_t begin, std::int64_t end) {

@@ -110,7 +110,7 @@ Shape output_shape(const Door& door, const ConvOptions& o, const Shape& x, const
 void check_conv(const Context& ctx, const Door& door, const ConvOptions& o, const char* x_name,
                 const Tensor& x, const char* w_name, const Tensor& w, const char* y_name,
                 const Tensor& y) {
-  const ProductTypes types = product_types(ctx, door.image(x_name, x), y);
+  const ProductTypes types = product_types(ctx, door.image(x_name, x), w, y);
   const Shape expected = output_shape(door, o, x.shape(), w.shape());
   door.expect(w_name, w, w.shape(), types.weight);
   door.expect(y_name, y, expected, types.y);

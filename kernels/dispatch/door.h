@@ -45,10 +45,11 @@ class Door {
 struct ProductTypes {
   DType weight, y;
 };
-/// On the host bf16 is for inference: weights are bf16 as well, and y may be f32.
-inline ProductTypes product_types(const Context& ctx, DType x, const Tensor& y) {
+/// On the host bf16 is for inference: weights and y may be bf16 or f32.
+inline ProductTypes product_types(const Context& ctx, DType x, const Tensor& w, const Tensor& y) {
   if (x != DType::kBF16 || ctx.backend() == Backend::kCuda) return {param_dtype(x), x};
-  return {x, y.dtype() == DType::kF32 ? DType::kF32 : x};
+  const auto either = [x](const Tensor& t) { return t.dtype() == DType::kF32 ? DType::kF32 : x; };
+  return {either(w), either(y)};
 }
 
 /// Sets a gradient to zero where the sum that it stands for has no terms.

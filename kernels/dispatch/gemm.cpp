@@ -38,7 +38,7 @@ constexpr Impl<decltype(linear_bwd_weight)> kLinearBwdWeight[] = {
 /// Checks x (N,C), w (K,C) and y (N,K), which stand for the gradients in the backward operators.
 void check_linear(const Context& ctx, const Door& door, const char* x_name, const Tensor& x,
                   const char* w_name, const Tensor& w, const char* y_name, const Tensor& y) {
-  const ProductTypes types = product_types(ctx, door.floating(x_name, x), y);
+  const ProductTypes types = product_types(ctx, door.floating(x_name, x), w, y);
   door.require(x.shape().rank() == 2, x_name, " expects (N,C), got ", x.shape(),
                x.shape().rank() > 2 ? "; flatten or pool it first" : "");
   door.require(w.shape().rank() == 2, w_name, " expects (K,C), got ", w.shape());

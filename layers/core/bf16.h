@@ -15,7 +15,8 @@ enum class Bf16Output : std::uint8_t {
 };
 [[nodiscard]] Bf16Output bf16_output(const Layer& layer);
 
-/// `layer` on bf16: inputs and weights are, other parameters f32; y as bf16_output() allows.
+/// `layer` on bf16: inputs and weights are, other parameters and depthwise weights f32; y as
+/// bf16_output() allows.
 /// Parameters derive from those of `layer`. It has no backward.
 [[nodiscard]] LayerPtr in_bf16(LayerPtr layer, DType y);
 

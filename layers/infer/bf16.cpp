@@ -23,6 +23,12 @@ constexpr Form kForms[] = {
     {"ScaleShift", Bf16Output::kBf16},    {"SubsamplePad", Bf16Output::kBf16},
 };
 
+/// Filters of one channel stay f32: they are few, and theirs would be most of the rounding noise.
+DType dtype_of(const Shape& param) {
+  const bool one_channel = param.rank() == 4 && param[3] == 1;
+  return param.rank() > 1 && !one_channel ? DType::kBF16 : DType::kF32;
+}
+
 /// A layer whose kernels go by the dtype of their tensors.
 class InBf16 final : public InferenceLayer {
  public:
@@ -40,7 +46,7 @@ class InBf16 final : public InferenceLayer {
   [[nodiscard]] std::vector<ParamSpec> params() const override {
     std::vector<ParamSpec> specs;
     for (const ParamSpec& p : of_->params()) {
-      specs.push_back(derived(p.name, p.shape, p.shape.rank() > 1 ? DType::kBF16 : DType::kF32));
+      specs.push_back(derived(p.name, p.shape, dtype_of(p.shape)));
     }
     return specs;
   }

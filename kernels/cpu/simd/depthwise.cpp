@@ -3,6 +3,10 @@
 // the weights' gradient, their sums) stay in registers while the loop runs along the row. Outputs
 // at the left and right border have fewer taps and take a plain loop. Where there are 32 wide
 // registers, the forward takes blocks of outputs instead.
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include "kernels/cpu/simd/vec.h"
 
 namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA {
@@ -11,9 +15,28 @@ namespace {
 constexpr int kFilter = 3;
 constexpr Index kTaps = kFilter * kFilter;
 
+/// kLanes elements of T as floats.
+GRAFT_INLINE void load(const float* p, Vec& v) { v = load(p); }
+GRAFT_INLINE void store(const Vec& v, float* p) { at(p) = v; }
+
 /// Whether a Vec is one of 32 registers.
 #if defined(__AVX512F__)
 constexpr bool kWide = true;
+
+using Words [[gnu::vector_size(kLanes * sizeof(float))]] = std::uint32_t;
+constexpr __mmask16 kAll = 0xFFFF;  // GCC 12 warns of its intrinsics without a mask
+
+GRAFT_INLINE void load(const Bf16* p, Vec& v) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p));
+  v = Vec(Words(_mm512_maskz_cvtepu16_epi32(kAll, bits)) << 16);
+}
+/// As narrow().
+GRAFT_INLINE void store(const Vec& v, Bf16* p) {
+  const Words bits = Words(v), upper = bits >> 16;
+  const Words kept = v != v ? upper | 0x40 : (bits + 0x7FFF + (upper & 1)) >> 16;
+  const __m256i low = _mm512_maskz_cvtepi32_epi16(kAll, __m512i(kept));
+  _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(p), low);
+}
 #else
 constexpr bool kWide = false;
 #endif
@@ -152,18 +175,18 @@ constexpr Index kTileRows = 2, kTileColumns = 7;
 constexpr Index kOutputs = kTileRows * kTileColumns;
 constexpr Index inputs(Index outputs, Index stride) { return (outputs - 1) * stride + kFilter; }
 
-template <int kStride>
+template <class T, int kStride>
 struct Tile {
   static constexpr Index kRows = inputs(kTileRows, kStride);
   static constexpr Index kColumns = inputs(kTileColumns, kStride);
-  const float* x[kRows * kColumns];  ///< pixels; zeros where there is none
-  float* y[kOutputs];                ///< pixels; the sink where there is none
+  const T* x[kRows * kColumns];  ///< pixels; zeros where there is none
+  T* y[kOutputs];                ///< pixels; the sink where there is none
 };
 
-template <int kStride>
-[[gnu::noinline]] void run_tile(const Tile<kStride>& tile, Index channels, const float* w,
+template <class T, int kStride>
+[[gnu::noinline]] void run_tile(const Tile<T, kStride>& tile, Index channels, const float* w,
                                 const float* bias, float lo, float hi) {
-  using T = Tile<kStride>;
+  using Shape = Tile<T, kStride>;
   for (Index c = 0; c < channels; c += kLanes) {
     Vec weight[kTaps], sum[kTileRows][kTileColumns];
 #pragma GCC unroll 9
@@ -175,10 +198,11 @@ template <int kStride>
       for (Index s = 0; s < kTileColumns; ++s) sum[r][s] = start;
     }
 #pragma GCC unroll 5
-    for (Index i = 0; i < T::kRows; ++i) {
+    for (Index i = 0; i < Shape::kRows; ++i) {
 #pragma GCC unroll 15
-      for (Index j = 0; j < T::kColumns; ++j) {
-        const Vec v = load(tile.x[i * T::kColumns + j] + c);
+      for (Index j = 0; j < Shape::kColumns; ++j) {
+        Vec v;
+        load(tile.x[i * Shape::kColumns + j] + c, v);
 #pragma GCC unroll 2
         for (Index r = 0; r < kTileRows; ++r) {
           const Index down = i - r * kStride;
@@ -195,29 +219,31 @@ template <int kStride>
     for (Index o = 0; o < kOutputs; ++o) {
       Vec& done = sum[o / kTileColumns][o % kTileColumns];
       clamp(done, lo, hi);
-      at(tile.y[o] + c) = done;
+      store(done, tile.y[o] + c);
     }
   }
 }
 
+template <class T>
 struct Spare {
-  const float* zeros;  ///< (C)
-  float* sink;         ///< (C)
+  const T* zeros;  ///< (C)
+  T* sink;         ///< (C)
 };
 
 /// The block of `rows` rows of outputs from `row` on, and of the columns from q on.
-template <int kStride>
-Tile<kStride> tile_at(const DepthwiseGeometry& g, const float* x, float* y, const Spare& spare,
-                      Index row, Index rows, Index q) {
-  using T = Tile<kStride>;
-  Tile<kStride> tile;
+template <class T, int kStride>
+Tile<T, kStride> tile_at(const DepthwiseGeometry& g, const T* x, T* y, const Spare<T>& spare,
+                         Index row, Index rows, Index q) {
+  using Shape = Tile<T, kStride>;
+  Shape tile;
   const Index n = row / g.p, p = row % g.p;
-  for (Index i = 0; i < T::kRows; ++i) {
+  for (Index i = 0; i < Shape::kRows; ++i) {
     const Index ih = p * kStride - g.pad_top + i;
-    for (Index j = 0; j < T::kColumns; ++j) {
+    for (Index j = 0; j < Shape::kColumns; ++j) {
       const Index iw = q * kStride - g.pad_left + j;
       const bool inside = ih >= 0 && ih < g.h && iw >= 0 && iw < g.w;
-      tile.x[i * T::kColumns + j] = inside ? x + ((n * g.h + ih) * g.w + iw) * g.c : spare.zeros;
+      tile.x[i * Shape::kColumns + j] =
+          inside ? x + ((n * g.h + ih) * g.w + iw) * g.c : spare.zeros;
     }
   }
   for (Index o = 0; o < kOutputs; ++o) {
@@ -227,30 +253,30 @@ Tile<kStride> tile_at(const DepthwiseGeometry& g, const float* x, float* y, cons
   return tile;
 }
 
-template <int kStride>
-void forward_tiles(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
-                   float lo, float hi, float* y, const Spare& spare, Index begin, Index end) {
-  using T = Tile<kStride>;
+template <class T, int kStride>
+void forward_tiles(const DepthwiseGeometry& g, const T* x, const float* w, const float* bias,
+                   float lo, float hi, T* y, const Spare<T>& spare, Index begin, Index end) {
+  using Shape = Tile<T, kStride>;
   while (begin < end) {
     Index rows = g.p - begin % g.p;
     if (rows > end - begin) rows = end - begin;
     if (rows > kTileRows) rows = kTileRows;
     const Index p = begin % g.p * kStride - g.pad_top;
-    const bool whole = rows == kTileRows && p >= 0 && p + T::kRows <= g.h;
-    Tile<kStride> tile;
+    const bool whole = rows == kTileRows && p >= 0 && p + Shape::kRows <= g.h;
+    Shape tile;
     bool moves = false;  // the block to the left was inside the image, as is this one
     for (Index q = 0; q < g.q; q += kTileColumns) {
       const Index left = q * kStride - g.pad_left;
       const bool inside =
-          whole && left >= 0 && left + T::kColumns <= g.w && q + kTileColumns <= g.q;
+          whole && left >= 0 && left + Shape::kColumns <= g.w && q + kTileColumns <= g.q;
       if (inside && moves) {
-        for (const float*& pixel : tile.x) pixel += kTileColumns * kStride * g.c;
-        for (float*& pixel : tile.y) pixel += kTileColumns * g.c;
+        for (const T*& pixel : tile.x) pixel += kTileColumns * kStride * g.c;
+        for (T*& pixel : tile.y) pixel += kTileColumns * g.c;
       } else {
-        tile = tile_at<kStride>(g, x, y, spare, begin, rows, q);
+        tile = tile_at<T, kStride>(g, x, y, spare, begin, rows, q);
       }
       moves = inside;
-      run_tile<kStride>(tile, g.c, w, bias, lo, hi);
+      run_tile<T, kStride>(tile, g.c, w, bias, lo, hi);
     }
     begin += rows;
   }
@@ -260,10 +286,10 @@ void forward(const DepthwiseGeometry& g, const float* x, const float* w, const f
              float lo, float hi, float* y, const float* zeros, float* sink, Index begin,
              Index end) {
   if (kWide && g.stride == 1) {
-    return forward_tiles<1>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
+    return forward_tiles<float, 1>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
   }
   if (kWide && g.stride == 2) {
-    return forward_tiles<2>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
+    return forward_tiles<float, 2>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
   }
   for (Index i = begin; i < end; ++i) {
     const Taps taps = taps_of(i % g.p * g.stride - g.pad_top, g.h);
@@ -273,6 +299,20 @@ void forward(const DepthwiseGeometry& g, const float* x, const float* w, const f
     });
   }
 }
+
+#if defined(__AVX512F__)
+void forward_bf16(const DepthwiseGeometry& g, const Bf16* x, const float* w, const float* bias,
+                  float lo, float hi, Bf16* y, const Bf16* zeros, Bf16* sink, Index begin,
+                  Index end) {
+  if (g.stride == 1) {
+    forward_tiles<Bf16, 1>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
+  } else {
+    forward_tiles<Bf16, 2>(g, x, w, bias, lo, hi, y, {zeros, sink}, begin, end);
+  }
+}
+#else
+constexpr decltype(DepthwiseLoops::forward_bf16) forward_bf16 = nullptr;
+#endif
 
 template <int R>
 void weight_row(const DepthwiseGeometry g, const Row row, const float* dy, float* dw) {
@@ -367,6 +407,6 @@ void backward_data(const DepthwiseGeometry& g, const float* dy, const float* w, 
 
 }  // namespace
 
-const DepthwiseLoops kDepthwise = {forward, backward_data, backward_weight};
+const DepthwiseLoops kDepthwise = {forward, forward_bf16, backward_data, backward_weight};
 
 }  // namespace graft::kernels::cpu::simd::GRAFT_SIMD_ISA

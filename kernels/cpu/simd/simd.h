@@ -151,6 +151,10 @@ struct DepthwiseLoops {
   void (*forward)(const DepthwiseGeometry& g, const float* x, const float* w, const float* bias,
                   float lo, float hi, float* y, const float* zeros, float* sink, Index begin,
                   Index end);
+  /// The same on bf16 images, stride 1 or 2; null without AVX-512.
+  void (*forward_bf16)(const DepthwiseGeometry& g, const Bf16* x, const float* w, const float* bias,
+                       float lo, float hi, Bf16* y, const Bf16* zeros, Bf16* sink, Index begin,
+                       Index end);
   /// Rows [begin, end) of the N*H input rows, any stride. Stride 1 is faster as a forward.
   void (*backward_data)(const DepthwiseGeometry& g, const float* dy, const float* w, float* dx,
                         Index begin, Index end);

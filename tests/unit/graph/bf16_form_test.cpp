@@ -80,9 +80,10 @@ TEST(Bf16Form, AResNetIsCastOnceAtEachEnd) {
   EXPECT_EQ(g.node(g.output("logits")).dtype, DType::kF32);
 }
 
-TEST(Bf16Form, WeightsAreBf16AndWhatIsAddedF32) {
-  for (const auto& [name, spec] : form_of("resnet8", 8).param_specs()) {
-    EXPECT_EQ(spec.dtype, name.ends_with(".weight") ? DType::kBF16 : DType::kF32) << name;
+TEST(Bf16Form, WeightsAreBf16AndBiasesAndDepthwiseFiltersF32) {
+  for (const auto& [name, spec] : form_of("mobilenet_v1:alpha=0.25", 32).param_specs()) {
+    const bool narrow = name.ends_with(".weight") && name.find("_dw_") == std::string::npos;
+    EXPECT_EQ(spec.dtype, narrow ? DType::kBF16 : DType::kF32) << name;
   }
 }
 

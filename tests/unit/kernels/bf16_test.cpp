@@ -59,6 +59,11 @@ void on_one_and_two_threads(const F& f) {
   }
 }
 
+/// Whether the own depthwise loop takes the case, which does not round f32 weights.
+bool keeps_weights(const ConvCase& c) {
+  return c.options.groups == c.c && c.k == c.c && c.c % 16 == 0 && c.r == 3 && c.s == 3;
+}
+
 class ConvBf16 : public ::testing::TestWithParam<ConvCase> {};
 
 TEST_P(ConvBf16, EqualsReferenceOnRoundedValues) {
@@ -86,6 +91,24 @@ TEST_P(ConvBf16, EqualsReferenceOnRoundedValues) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ConvBf16, ::testing::ValuesIn(conv_cases()), IdOf{});
+
+TEST_P(ConvBf16, TakesF32Weights) {
+  SKIP_WITHOUT_BF16();
+  const ConvCase& c = GetParam();
+  const Tensor x = narrowed(normal(c.x(), 1)), w = normal(c.filter(), 2);
+  const Tensor w_f32 = converted(w, DType::kF32, host_memory());
+  Context oracle(Backend::kRef);
+  Tensor want = empty_like(c.y(), DType::kF64);
+  const Tensor used = keeps_weights(c) ? w : widened(narrowed(w));
+  conv_fused_fwd(oracle, c.options, Activation::kRelu, widened(x), used, {}, {}, 0, want);
+  on_one_and_two_threads([&](Context& ctx) {
+    for (const std::uint64_t version : {0, 1, 1}) {
+      Tensor y = empty_like(c.y(), DType::kBF16);
+      conv_fused_fwd(ctx, c.options, Activation::kRelu, x, w_f32, {}, {}, version, y);
+      EXPECT_TRUE(within(y, want, kRounding));
+    }
+  });
+}
 
 TEST(ConvBf16Weights, ArePackedAgainForEveryVersionAndOnlyThen) {
   SKIP_WITHOUT_BF16();
@@ -227,13 +250,12 @@ TEST(CastBf16, RoundsToTheNearestTiesToEven) {
   }
 }
 
-TEST(Bf16Door, WantsBf16WeightsAndRefusesTheReference) {
+TEST(Bf16Door, WantsAnF32BiasAndRefusesTheReference) {
   Context ctx(Backend::kCpu, 1), ref(Backend::kRef);
   const Tensor x = narrowed(full({1, 4, 4, 16}, 1)), w = narrowed(full({8, 1, 1, 16}, 1));
-  const Tensor w_f32 = Tensor::allocate(host_memory(), w.shape());
   Tensor y = empty_like({1, 4, 4, 8}, DType::kBF16);
-  EXPECT_TRUE(refused("conv_fwd", "weight expects dtype bf16, got f32",
-                      [&] { conv_fwd(ctx, {}, x, w_f32, {}, 0, y); }));
+  EXPECT_TRUE(refused("conv_fwd", "bias expects dtype f32, got bf16",
+                      [&] { conv_fwd(ctx, {}, x, w, narrowed(full({8}, 1)), 0, y); }));
   EXPECT_TRUE(fails_with(Errc::kUnsupported, {"conv_fwd", "bf16"},
                          [&] { conv_fwd(ref, {}, x, w, {}, 0, y); }));
 }
