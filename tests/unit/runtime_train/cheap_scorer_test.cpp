@@ -116,7 +116,7 @@ TEST_P(LowPrecision, Bf16LossesKeepTheOrder) {
   CheapScorer scorer = s.scorer(bf16_options());
   for (const std::int64_t number : {4, 5}) {  // new weights are folded and rounded again
     const auto cheap = s.cheap(scorer), exact = s.evaluation();
-    EXPECT_GE(rank_correlation(cheap, exact), 0.98);
+    EXPECT_GE(rank_correlation(cheap, exact), 0.95);
     EXPECT_LE(gap(cheap, exact), 0.05);
     EXPECT_NE(cheap, exact);
     s.step(number);
