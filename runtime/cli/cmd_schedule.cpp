@@ -129,15 +129,17 @@ void run_audit(const ScheduleArgs& args, const Workload& workload, Json& json,
   json["flagged"] = std::move(flagged);
 }
 
-/// Says which package each application comes from, relative to the plan's folder, so that the plan
-/// alone is enough for `graft run`.
+/// Says which package each application comes from, so that the plan alone is enough for `graft
+/// run`: relative to the plan's folder if it lies there, so that both may move.
 void name_packages(Json& apps, std::span<const NamedPackage> packages,
                    const std::filesystem::path& plan) {
-  const auto folder = (std::filesystem::current_path() / plan).parent_path();
+  const auto here = std::filesystem::current_path();
   for (Json& app : apps) {
     for (const NamedPackage& p : packages) {
-      if (app.at("name") == p.name)
-        app["package"] = std::filesystem::proximate(p.package->path(), folder);
+      if (app.at("name") != p.name) continue;
+      const auto path = here / p.package->path();
+      const auto near = path.lexically_relative((here / plan).parent_path());
+      app["package"] = (*near.begin() == ".." ? path : near).string();
     }
   }
 }

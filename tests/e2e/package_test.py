@@ -131,6 +131,7 @@ class PackageTest(GraftTest):
         document = self.folder / "apps.json"
         document.write_text(json.dumps({"stream_fps": 10, "apps": apps}))
         same = json.loads(self.graft("schedule", "--apps", document, *common, "--json")[0])
+        self.assertEqual([a.pop("package") for a in plan["apps"]], [str(p) for p in (flowers, signs, flowers)])
         self.assertEqual(plan["apps"], same["apps"])
         mixed = json.loads(self.graft("schedule", "--apps", document, signs, *common, "--json")[0])
         self.assertEqual(len(mixed["apps"]), 4)
