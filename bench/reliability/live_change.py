@@ -16,13 +16,14 @@ import time
 import runner
 
 MEMORY_SHARE = 0.01
-WARM_UP_ROUNDS = 40  # until the heap has found its size
+MIN_ROUNDS = 40  # or the line says nothing
 
 
 def parse_arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     runner.add_arguments(p)
     p.add_argument("--changes", type=int, default=500, help="three a round")
+    p.add_argument("--warm-up", type=int, default=250, help="rounds before that: until the heap has found its size")
     p.add_argument("--fps", type=int, default=10)
     return p.parse_args()
 
@@ -40,14 +41,14 @@ def main():
                 run.ask(*what)
                 times.append(time.monotonic() - start)
             rounds = -(-args.changes // 3)
-            for i in range(WARM_UP_ROUNDS + rounds):
+            for i in range(args.warm_up + rounds):
                 change("/api/apps", "POST", bodies["cars"])
                 change("/api/apps/cars", "PUT", bodies["dogs"])
                 change("/api/apps/dogs", "DELETE")
-                if i == WARM_UP_ROUNDS - 1:
+                if i == args.warm_up - 1:
                     at_start = run.threads(), run.descriptors()
                     times.clear()
-                elif i >= WARM_UP_ROUNDS:
+                elif i >= args.warm_up:
                     memory.append((i, run.status()["memory_bytes"]))
                 if not runner.balanced(run.status()):
                     problems.append(f"round {i}: frames are missing from the account")
@@ -61,7 +62,7 @@ def main():
         # Single looks differ by a few hundred KiB: the line through all of them counts.
         mean = statistics.mean(m for _, m in memory)
         growth = runner.slope(memory) * rounds / mean
-        if growth > MEMORY_SHARE and rounds > WARM_UP_ROUNDS:
+        if growth > MEMORY_SHARE and rounds >= MIN_ROUNDS:
             problems.append(f"memory grew by {100 * growth:.1f} %")
         if at_end[0] > at_start[0] or at_end[1] > at_start[1] + 2:
             problems.append(f"threads, descriptors were {at_start}, are {at_end}")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 START_S = 120
@@ -54,8 +55,14 @@ class Run:
     def ask(self, path, method="GET", body=None):
         request = urllib.request.Request(f"http://{self.address}{path}", data=body, method=method,
                                          headers={"Content-Type": "application/octet-stream"} if body else {})
-        with urllib.request.urlopen(request, timeout=START_S) as answer:
-            return json.loads(answer.read())
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=START_S) as answer:
+                    return json.loads(answer.read())
+            except urllib.error.HTTPError as error:
+                if error.code != 429:  # too many requests: the runner takes a hundred a second
+                    raise
+                time.sleep(float(error.headers["Retry-After"]))
 
     def status(self):
         return self.ask("/api/status")
