@@ -110,9 +110,11 @@ class Mqtt(GraftTest):
 
     def test_broker_that_comes_later(self):
         address = self.start()
-        deadline = time.monotonic() + TIMEOUT_S
-        while not (self.folder / "mosquitto.db").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)  # else the broker forgets its subscriber
+        # Else the broker forgets its subscriber: the last of its subscriptions must be on disk.
+        saved, deadline = self.folder / "mosquitto.db", time.monotonic() + TIMEOUT_S
+        while not (saved.exists() and b"$nothing/#" in saved.read_bytes()):
+            self.assertLess(time.monotonic(), deadline, "the broker has not saved its subscriber")
+            time.sleep(0.01)
         self.broker.kill()
         self.write()
         process = subprocess.Popen(
